@@ -1,0 +1,285 @@
+/**
+ * What every reactor is: a life cycle with event triggers, one clock with delayed calls, and the list of what is open. A reactor adds the ways to
+ * listen and connect.
+ *
+ * Node's loop cannot be entered or left by us, so it always turns: ports listen and delayed calls run whether `run` was called or not. `run` adds the start-up
+ * and shutdown triggers, the signals, and keeps the process alive until the shutdown is over.
+ */
+import { constants } from 'node:os';
+import { Deferred, DeferredList, reportFailure } from '../deferred/index.ts';
+import { checkCallable, ReactorCoreBase } from './core.ts';
+import { DelayedCallQueue } from './delayed-calls.ts';
+import type {
+  Connector,
+  ConnectTCPOptions,
+  DelayedCall,
+  IClientFactory,
+  IProtocolFactory,
+  ListeningPort,
+  ListenTCPOptions,
+  Reactor,
+  RunOptions,
+  TriggerID,
+  TriggerPhase,
+} from './interfaces.ts';
+import type { Closable, OpenRegistry } from './open-registry.ts';
+import { SystemResolver } from './resolver.ts';
+import type { ConnectionHost, StreamConnection } from './stream-connection.ts';
+
+/** Longest delay that a Node timer takes; a call further off is re-armed on the way. Milliseconds. */
+const LONGEST_TIMER = 2 ** 31 - 1;
+
+export abstract class ReactorBase
+  extends ReactorCoreBase
+  implements Reactor, ConnectionHost, OpenRegistry
+{
+  #used = false;
+  #keepAlive: NodeJS.Timeout | undefined;
+  #removeSignalHandlers: (() => void) | undefined;
+  #exitSignal: NodeJS.Signals | undefined;
+
+  readonly #calls = new DelayedCallQueue(
+    () => this.seconds(),
+    () => this.#arm(),
+  );
+  /** The one Node timer (or immediate) and the moment it is set for; it may be earlier than needed, never later. */
+  #timer: NodeJS.Timeout | undefined;
+  #immediate: NodeJS.Immediate | undefined;
+  #armedFor = Number.POSITIVE_INFINITY;
+  #disarmCheck = false;
+
+  #fromThread: Array<() => unknown> = [];
+  #dirty: StreamConnection[] = [];
+  readonly #connections = new Set<StreamConnection>();
+  readonly #ports = new Set<Closable>();
+  #whenEmpty: Deferred<void> | undefined;
+
+  constructor() {
+    super(new SystemResolver());
+  }
+
+  // ---------------------------------------------------------------------------------- life cycle
+
+  /** Whether anybody has asked anything of it: run it, called later, listened, connected, added a trigger. */
+  get used(): boolean {
+    return this.#used || this.life !== 'fresh';
+  }
+
+  /** The signal that stopped it, if one did. */
+  get exitSignal(): NodeJS.Signals | undefined {
+    return this.#exitSignal;
+  }
+
+  protected override soon(f: () => void): void {
+    setImmediate(f);
+  }
+
+  protected override entered({ installSignalHandlers = true }: RunOptions): void {
+    this.#keepAlive = setInterval(() => {}, LONGEST_TIMER);
+    if (installSignalHandlers) this.#installSignalHandlers();
+  }
+
+  protected override left(): void {
+    clearInterval(this.#keepAlive);
+    this.#removeSignalHandlers?.();
+    this.#removeSignalHandlers = undefined;
+    this.#checkIdleTimer();
+  }
+
+  override async iterate(delay = 0): Promise<void> {
+    await new Promise<void>((resolve) => {
+      if (delay > 0) setTimeout(resolve, Math.ceil(delay * 1000));
+      else setImmediate(resolve);
+    });
+  }
+
+  override addSystemEventTrigger<A extends unknown[]>(
+    phase: TriggerPhase,
+    event: string,
+    f: (...args: A) => unknown,
+    ...args: A
+  ): TriggerID {
+    this.#used = true;
+    return super.addSystemEventTrigger(phase, event, f, ...args);
+  }
+
+  // ------------------------------------------------------------------------------------- signals
+
+  #installSignalHandlers(): void {
+    const signals: NodeJS.Signals[] =
+      process.platform === 'win32' ? ['SIGINT', 'SIGBREAK'] : ['SIGINT', 'SIGTERM'];
+    const handler = (signal: NodeJS.Signals): void => this.#signalled(signal);
+    for (const signal of signals) process.on(signal, handler);
+    this.#removeSignalHandlers = () => {
+      for (const signal of signals) process.off(signal, handler);
+    };
+  }
+
+  #signalled(signal: NodeJS.Signals): void {
+    if (this.life === 'running') {
+      this.#exitSignal = signal;
+      this.stop();
+    } else {
+      // The first one asked; whoever sends a second has no patience left for what hangs.
+      this.forceExit(128 + constants.signals[signal]);
+    }
+  }
+
+  /** Ends the process without waiting for anything. A reactor for tests overrides it. */
+  protected forceExit(code: number): void {
+    process.exit(code);
+  }
+
+  // ---------------------------------------------------------------------------------------- time
+
+  seconds(): number {
+    return performance.now() / 1000;
+  }
+
+  callLater<A extends unknown[]>(
+    delay: number,
+    f: (...args: A) => unknown,
+    ...args: A
+  ): DelayedCall {
+    this.#used = true;
+    return this.#calls.callLater(delay, f, args);
+  }
+
+  getDelayedCalls(): DelayedCall[] {
+    return this.#calls.getDelayedCalls();
+  }
+
+  callFromThread<A extends unknown[]>(f: (...args: A) => unknown, ...args: A): void {
+    checkCallable(f);
+    if (this.#fromThread.push(() => f(...args)) === 1) setImmediate(() => this.#runFromThread());
+  }
+
+  #runFromThread(): void {
+    const calls = this.#fromThread;
+    this.#fromThread = [];
+    for (const call of calls) {
+      try {
+        call();
+      } catch (error) {
+        reportFailure(error, 'Unhandled error in callFromThread');
+      }
+    }
+  }
+
+  /** Sees that something wakes us when the earliest call is due. A timer that is set too early is left: waking up for nothing is cheaper than setting it anew. */
+  #arm(): void {
+    const next = this.#calls.nextTime();
+    if (next === undefined) {
+      this.#disarmSoon();
+      return;
+    }
+    if (next >= this.#armedFor) return;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#armedFor = next;
+    const wait = Math.ceil((next - this.seconds()) * 1000);
+    if (wait <= 0) this.#immediate ??= setImmediate(this.#wake);
+    else this.#timer = setTimeout(this.#wake, Math.min(wait, LONGEST_TIMER));
+  }
+
+  readonly #wake = (): void => {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    clearImmediate(this.#immediate);
+    this.#immediate = undefined;
+    // While calls run, whatever they schedule must not arm a timer each: one is armed after them.
+    this.#armedFor = Number.NEGATIVE_INFINITY;
+    this.#calls.runDue(this.seconds(), reportDelayedCallError);
+    this.#armedFor = Number.POSITIVE_INFINITY;
+    this.#arm();
+  };
+
+  /** With nothing left to call, a timer that is still set would keep a process alive that does not `run`. Looked at once a turn. */
+  #disarmSoon(): void {
+    if (this.#disarmCheck || this.running || this.#timer === undefined) return;
+    this.#disarmCheck = true;
+    setImmediate(() => {
+      this.#disarmCheck = false;
+      if (!this.running) this.#checkIdleTimer();
+    });
+  }
+
+  #checkIdleTimer(): void {
+    if (this.#calls.nextTime() !== undefined || this.#timer === undefined) return;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#armedFor = Number.POSITIVE_INFINITY;
+  }
+
+  // -------------------------------------------------------------------------- connections, ports
+
+  scheduleFlush(connection: StreamConnection): void {
+    if (this.#dirty.push(connection) === 1) setImmediate(this.#flushDirty);
+  }
+
+  readonly #flushDirty = (): void => {
+    const dirty = this.#dirty;
+    this.#dirty = [];
+    for (const connection of dirty) connection.flush();
+  };
+
+  connectionOpened(connection: StreamConnection): void {
+    this.#connections.add(connection);
+  }
+
+  connectionClosed(connection: StreamConnection): void {
+    this.#connections.delete(connection);
+    this.#checkEmpty();
+  }
+
+  opened(closable: Closable): void {
+    this.#used = true;
+    this.#ports.add(closable);
+  }
+
+  closed(closable: Closable): void {
+    this.#ports.delete(closable);
+    this.#checkEmpty();
+  }
+
+  /** How many connections and ports are open, for leak checks. */
+  get openCount(): number {
+    return this.#connections.size + this.#ports.size;
+  }
+
+  protected override closeAll(): Deferred<unknown> {
+    this.#flushDirty();
+    const closing = [...this.#ports].map((port) => port.close());
+    for (const connection of [...this.#connections]) connection.disconnect();
+    const empty = new Deferred<void>();
+    this.#whenEmpty = empty;
+    this.#checkEmpty();
+    return new DeferredList([...closing, empty]);
+  }
+
+  #checkEmpty(): void {
+    const empty = this.#whenEmpty;
+    if (empty === undefined || this.#connections.size > 0 || this.#ports.size > 0) return;
+    this.#whenEmpty = undefined;
+    empty.callback(undefined);
+  }
+
+  // ---------------------------------------------------------------------- what each reactor adds
+
+  abstract listenTCP(
+    port: number,
+    factory: IProtocolFactory,
+    options?: ListenTCPOptions,
+  ): ListeningPort;
+
+  abstract connectTCP(
+    host: string,
+    port: number | string,
+    factory: IClientFactory,
+    options?: ConnectTCPOptions,
+  ): Connector;
+}
+
+function reportDelayedCallError(error: unknown, call: DelayedCall): void {
+  reportFailure(error, `Unhandled error in ${call}`);
+}

@@ -1,0 +1,19 @@
+import type { Deferred } from '../../deferred/index.ts';
+import type { EndpointFactory, IProtocol, StreamClientEndpoint } from '../interfaces.ts';
+
+/**
+ * Connects one protocol that is there already, without a factory of one's own (Twisted: `connectProtocol`). Use a protocol for one connection only.
+ * @returns fires with `protocol` once it is connected; otherwise as `endpoint.connect`
+ */
+export function connectProtocol<P extends IProtocol>(
+  endpoint: StreamClientEndpoint,
+  protocol: P,
+): Deferred<P> {
+  const factory: EndpointFactory<P> = {
+    buildProtocol: () => protocol,
+    doStart() {},
+    doStop() {},
+    logPrefix: () => protocol.logPrefix?.() ?? protocol.constructor.name,
+  };
+  return endpoint.connect(factory);
+}

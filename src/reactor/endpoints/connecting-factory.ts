@@ -1,0 +1,148 @@
+/**
+ * What a client endpoint hands to the reactor in place of the user's factory: it turns the calls that tell how an attempt fares into one Deferred.
+ */
+import { Deferred, type Failure, fail } from '../../deferred/index.ts';
+import type { Address } from '../address.ts';
+import { ConnectingCancelledError, NoProtocol } from '../errors.ts';
+import type {
+  Connector,
+  EndpointFactory,
+  IClientFactory,
+  IProtocol,
+  Transport,
+} from '../interfaces.ts';
+
+/** What a transport looks for on a protocol besides `IProtocol`; a wrapper has each exactly when the protocol in it has. */
+const FURTHER_METHODS = [
+  'readConnectionLost',
+  'writeConnectionLost',
+  'handshakeCompleted',
+  'fileDescriptorReceived',
+] as const;
+
+type FurtherMethods = Partial<Record<(typeof FURTHER_METHODS)[number], (arg: unknown) => unknown>>;
+
+/** Stands before a protocol until it is connected, and passes everything on. */
+class WrappingProtocol implements IProtocol {
+  readonly #wrapped: IProtocol;
+  readonly #connected: () => void;
+  readonly #broken: (error: unknown) => void;
+
+  constructor(wrapped: IProtocol, connected: () => void, broken: (error: unknown) => void) {
+    this.#wrapped = wrapped;
+    this.#connected = connected;
+    this.#broken = broken;
+    const further: FurtherMethods = wrapped as IProtocol & FurtherMethods; // each is looked for below
+    const own: FurtherMethods = this as IProtocol & FurtherMethods; // and added here
+    for (const name of FURTHER_METHODS) {
+      if (typeof further[name] === 'function') own[name] = (arg) => further[name]?.(arg);
+    }
+  }
+
+  makeConnection(transport: Transport): void {
+    try {
+      this.#wrapped.makeConnection(transport);
+    } catch (error) {
+      this.#broken(error);
+      throw error;
+    }
+    this.#connected();
+  }
+
+  dataReceived(data: Buffer): void {
+    this.#wrapped.dataReceived(data);
+  }
+
+  connectionLost(reason: Failure): void {
+    this.#wrapped.connectionLost(reason);
+  }
+
+  logPrefix(): string {
+    return this.#wrapped.logPrefix?.() ?? this.#wrapped.constructor.name;
+  }
+}
+
+/** A client factory for one attempt. */
+class ConnectingFactory<P extends IProtocol> implements IClientFactory {
+  /** Fires with the connected protocol. */
+  readonly connected: Deferred<P>;
+  readonly #factory: EndpointFactory<P>;
+  #connector: Connector | undefined;
+
+  constructor(factory: EndpointFactory<P>) {
+    this.#factory = factory;
+    this.connected = new Deferred<P>((deferred) => {
+      const connector = this.#connector;
+      if (connector === undefined) return;
+      deferred.errback(new ConnectingCancelledError(connector.getDestination()));
+      connector.disconnect();
+    });
+  }
+
+  doStart(): void {
+    this.#factory.doStart();
+  }
+
+  doStop(): void {
+    this.#factory.doStop();
+  }
+
+  logPrefix(): string {
+    return this.#factory.logPrefix?.() ?? this.#factory.constructor.name;
+  }
+
+  startedConnecting(connector: Connector): void {
+    this.#connector = connector;
+  }
+
+  buildProtocol(addr: Address): IProtocol | null {
+    let protocol: P | null | undefined;
+    try {
+      protocol = this.#factory.buildProtocol(addr);
+    } catch (error) {
+      this.#failed(error);
+      return null;
+    }
+    if (protocol === null || protocol === undefined) {
+      this.#failed(new NoProtocol(`No protocol for the connection to ${addr}`));
+      return null;
+    }
+    const built = protocol;
+    return new WrappingProtocol(
+      built,
+      () => {
+        if (!this.connected.called) this.connected.callback(built);
+      },
+      (error) => this.#failed(error),
+    );
+  }
+
+  clientConnectionFailed(_connector: Connector, reason: Failure): void {
+    this.#failed(reason);
+  }
+
+  clientConnectionLost(): void {
+    // The protocol knows, and nobody else asked.
+  }
+
+  #failed(error: unknown): void {
+    if (!this.connected.called) this.connected.errback(error);
+  }
+}
+
+/**
+ * Makes one attempt for `factory`. `start` is given the factory to connect with.
+ * @returns fires with the connected protocol; cancelling ends the attempt
+ */
+export function connectWith<P extends IProtocol>(
+  factory: EndpointFactory<P>,
+  start: (factory: IClientFactory) => unknown,
+): Deferred<P> {
+  const connecting = new ConnectingFactory(factory);
+  try {
+    start(connecting);
+  } catch (error) {
+    return fail(error);
+  }
+  return connecting.connected;
+}

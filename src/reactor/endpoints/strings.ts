@@ -1,0 +1,160 @@
+/** Endpoints from text, and the table of prefixes that say how it is read (Twisted: `serverFromString`, `clientFromString`). */
+import { isIPv4, isIPv6 } from 'node:net';
+import type {
+  ListenTCPOptions,
+  Reactor,
+  StreamClientEndpoint,
+  StreamServerEndpoint,
+} from '../interfaces.ts';
+import { EndpointDescription, EndpointSyntaxError, endpointArgument } from './description.ts';
+import { HostnameEndpoint } from './hostname-endpoint.ts';
+import {
+  TCP4ClientEndpoint,
+  TCP4ServerEndpoint,
+  TCP6ClientEndpoint,
+  TCP6ServerEndpoint,
+} from './tcp.ts';
+
+/** Makes the server endpoint that a description with its prefix stands for. May throw `EndpointSyntaxError`. */
+export type ServerEndpointParser = (
+  reactor: Reactor,
+  description: EndpointDescription,
+) => StreamServerEndpoint;
+
+/** Makes the client endpoint that a description with its prefix stands for. May throw `EndpointSyntaxError`. */
+export type ClientEndpointParser = (
+  reactor: Reactor,
+  description: EndpointDescription,
+) => StreamClientEndpoint;
+
+const serverParsers = new Map<string, ServerEndpointParser>();
+const clientParsers = new Map<string, ClientEndpointParser>();
+
+/** Has `parser` read server descriptions that begin with `prefix:`, instead of whoever did before, whom it returns. */
+export function registerServerEndpointParser(
+  prefix: string,
+  parser: ServerEndpointParser,
+): ServerEndpointParser | undefined {
+  return register(serverParsers, prefix, parser);
+}
+
+/** Has `parser` read client descriptions that begin with `prefix:`, instead of whoever did before, whom it returns. */
+export function registerClientEndpointParser(
+  prefix: string,
+  parser: ClientEndpointParser,
+): ClientEndpointParser | undefined {
+  return register(clientParsers, prefix, parser);
+}
+
+function register<T>(parsers: Map<string, T>, prefix: string, parser: T): T | undefined {
+  if (!/^[^\\:=]+$/.test(prefix)) {
+    throw new TypeError(`Cannot register prefix '${prefix}': expected text without : = \\`);
+  }
+  const previous = parsers.get(prefix);
+  parsers.set(prefix, parser);
+  return previous;
+}
+
+function parserFor<T>(kind: string, parsers: Map<string, T>, description: EndpointDescription): T {
+  const parser = parsers.get(description.prefix);
+  if (parser !== undefined) return parser;
+  const known = [...parsers.keys()].map((prefix) => `${prefix}:`).join(', ');
+  throw new EndpointSyntaxError(
+    description.text,
+    0,
+    `unknown ${kind} prefix '${description.prefix}': known are ${known}`,
+  );
+}
+
+/**
+ * The server endpoint that `description` stands for:
+ *
+ * | description | meaning |
+ * |---|---|
+ * | `tcp:8080` | TCP on port 8080 of every IPv4 address; `tcp:0` takes any free port |
+ * | `tcp:8080:interface=127.0.0.1:backlog=50` | on one address, which may be IPv6 (`interface=\:\:1`) |
+ * | `tcp6:8080:interface=\:\:1` | TCP over IPv6; without `interface`, on `::` |
+ *
+ * @throws {EndpointSyntaxError}
+ */
+export function serverFromString(reactor: Reactor, description: string): StreamServerEndpoint {
+  const parsed = new EndpointDescription(description);
+  return parserFor('server', serverParsers, parsed)(reactor, parsed);
+}
+
+/**
+ * The client endpoint that `description` stands for:
+ *
+ * | description | meaning |
+ * |---|---|
+ * | `tcp:example.com:80` or `tcp:host=example.com:port=80` | TCP to whichever address of the name answers first |
+ * | `tcp:127.0.0.1:80:timeout=5:bindAddress=127.0.0.2` | TCP to one address, which may be IPv6 (`tcp:\:\:1:80`) |
+ * | `tcp6:example.com:80` | TCP over IPv6 only |
+ *
+ * A name gives a `HostnameEndpoint`, unlike Twisted's `tcp:`, which tries one IPv4 address only. `timeout` is in seconds, 30 unless given.
+ * @throws {EndpointSyntaxError}
+ */
+export function clientFromString(reactor: Reactor, description: string): StreamClientEndpoint {
+  const parsed = new EndpointDescription(description);
+  return parserFor('client', clientParsers, parsed)(reactor, parsed);
+}
+
+// -------------------------------------------------------------------------------------------- tcp and tcp6
+
+const { matching, optional, seconds, text, wholeNumber } = endpointArgument;
+
+const ANY_IP = matching((value) => isIPv4(value) || isIPv6(value), 'an IP address');
+const IPV6 = matching(isIPv6, 'an IPv6 address');
+const LISTEN = { port: wholeNumber(0, 65535) };
+const BACKLOG = { backlog: optional(wholeNumber(1, 2 ** 31 - 1), undefined) };
+/** Nothing at all is what one writes to get at the argument behind it. */
+const ANY_IP_OR_NONE = matching(
+  (value) => value === '' || isIPv4(value) || isIPv6(value),
+  'an IP address',
+);
+const TCP_SERVER = { ...LISTEN, interface: optional(ANY_IP_OR_NONE, ''), ...BACKLOG };
+const TCP6_SERVER = { ...LISTEN, interface: optional(IPV6, '::'), ...BACKLOG };
+const TCP_CLIENT = {
+  host: text(),
+  port: wholeNumber(1, 65535),
+  timeout: optional(seconds(), 30),
+  bindAddress: optional(ANY_IP, null),
+};
+
+function listenOptions(values: {
+  readonly interface: string;
+  readonly backlog: number | undefined;
+}): ListenTCPOptions {
+  // What is not said is the reactor's to decide.
+  const { interface: iface, backlog } = values;
+  return backlog === undefined ? { interface: iface } : { interface: iface, backlog };
+}
+
+registerServerEndpointParser('tcp', (reactor, description) => {
+  const values = description.read(TCP_SERVER);
+  return new TCP4ServerEndpoint(reactor, values.port, listenOptions(values));
+});
+
+registerServerEndpointParser('tcp6', (reactor, description) => {
+  const values = description.read(TCP6_SERVER);
+  return new TCP6ServerEndpoint(reactor, values.port, listenOptions(values));
+});
+
+registerClientEndpointParser('tcp', (reactor, description) => {
+  const { host, port, timeout, bindAddress } = description.read(TCP_CLIENT);
+  const options = {
+    timeout,
+    bindAddress: bindAddress === null ? null : ([bindAddress, 0] as const),
+  };
+  if (isIPv4(host)) return new TCP4ClientEndpoint(reactor, host, port, options);
+  if (isIPv6(host)) return new TCP6ClientEndpoint(reactor, host, port, options);
+  return new HostnameEndpoint(reactor, host, port, options);
+});
+
+registerClientEndpointParser('tcp6', (reactor, description) => {
+  const { host, port, timeout, bindAddress } = description.read(TCP_CLIENT);
+  return new TCP6ClientEndpoint(reactor, host, port, {
+    timeout,
+    bindAddress: bindAddress === null ? null : ([bindAddress, 0] as const),
+  });
+});

@@ -1,0 +1,12 @@
+/** The event loop: time, connections, endpoints, and the doubles to test with. */
+export * from './address.ts';
+export * from './endpoints/index.ts';
+export * from './errors.ts';
+export { installReactor, reactor, reactorNames } from './install.ts';
+export type * from './interfaces.ts';
+export { LibuvReactor, type LibuvReactorOptions } from './libuv/reactor.ts';
+export * from './log.ts';
+export { addressFromLiteral, resolveAll, SystemResolver } from './resolver.ts';
+export * from './task.ts';
+export * from './testing.ts';
+export { wallTime } from './wall-clock.ts';

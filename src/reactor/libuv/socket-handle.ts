@@ -1,0 +1,217 @@
+/**
+ * A Node socket behind `StreamHandle`. The only file that touches `net.Socket` for streams.
+ *
+ * Two ways to read, same behaviour. `onread` has libuv fill one buffer that all sockets share, and what came is copied out at its real size: no
+ * stream machinery, no 64 KiB allocation for 10 bytes. `data` is the plain stream event, for a Node that would not take the first.
+ *
+ * Writing uses public calls only. Most writes are taken by the kernel at once, which `writableLength` shows right after the call; only when some are not does an
+ * empty write go in behind them, whose callback says that all before it has left.
+ */
+import type { Socket } from 'node:net';
+import { IPv4Address, IPv6Address } from '../address.ts';
+import type { Data } from '../interfaces.ts';
+import type { StreamHandleListener } from '../stream-handle.ts';
+import type { TCPStreamHandle } from '../tcp-connection.ts';
+
+/** How sockets are read; see above. */
+export type ReadMethod = 'onread' | 'data';
+
+/** Size of the shared read buffer: what libuv asks for by itself. Bytes. */
+const READ_BUFFER = 65536;
+/** Chunks up to this size in all are joined into one before they are sent: copying them costs less than a vector of them. Bytes. */
+const JOIN_LIMIT = 16384;
+
+const EMPTY = Buffer.alloc(0);
+const HANDLE = Symbol('handle');
+
+/** A socket that knows its handle, so that all sockets share their listeners instead of having closures each. */
+type OwnedSocket = Socket & { [HANDLE]?: SocketHandle };
+
+let sharedRead:
+  | { buffer: Buffer; callback: (n: number, buffer: Uint8Array) => boolean }
+  | undefined;
+
+function onRead(this: OwnedSocket, n: number, buffer: Uint8Array): boolean {
+  this[HANDLE]?.received(n, buffer);
+  return true;
+}
+
+/** Options that make a socket fit for a `SocketHandle` that reads by `method`. */
+export function socketOptions(method: ReadMethod): object {
+  const common = { allowHalfOpen: true, manualStart: true };
+  if (method === 'data') return common;
+  // A plain function, not an arrow: Node calls it with the socket as `this`.
+  sharedRead ??= { buffer: Buffer.allocUnsafeSlow(READ_BUFFER), callback: onRead };
+  return { ...common, onread: sharedRead };
+}
+
+function onData(this: OwnedSocket, data: Buffer): void {
+  this[HANDLE]?.listener.handleData(data);
+}
+
+function onEnd(this: OwnedSocket): void {
+  this[HANDLE]?.listener.handleEnd();
+}
+
+function onFinish(this: OwnedSocket): void {
+  if (!this.destroyed) this[HANDLE]?.listener.handleShutdown();
+}
+
+function onError(this: OwnedSocket, error: NodeJS.ErrnoException): void {
+  this[HANDLE]?.broken(error);
+}
+
+function onClose(this: OwnedSocket): void {
+  this[HANDLE]?.closed();
+}
+
+const NO_LISTENER: StreamHandleListener = {
+  handleData() {},
+  handleEnd() {},
+  handleDrain() {},
+  handleShutdown() {},
+  handleClosed() {},
+};
+
+/** Where a socket is, as Node reports it. */
+export interface SocketName {
+  address?: string;
+  port?: number;
+  family?: string | number;
+}
+
+/** What Node says of a socket's end as an address value. */
+export function toAddress(name: SocketName): IPv4Address | IPv6Address {
+  const { address = '0.0.0.0', port = 0 } = name;
+  return address.includes(':')
+    ? new IPv6Address('TCP', address, port)
+    : new IPv4Address('TCP', address, port);
+}
+
+export class SocketHandle implements TCPStreamHandle {
+  listener: StreamHandleListener = NO_LISTENER;
+  readonly #socket: OwnedSocket;
+  readonly #host: IPv4Address | IPv6Address;
+  readonly #peer: IPv4Address | IPv6Address;
+  #error: NodeJS.ErrnoException | undefined;
+  #onBarrier: ((error?: Error | null) => void) | undefined;
+
+  /** @param socket connected, made with `socketOptions` */
+  constructor(
+    socket: Socket,
+    method: ReadMethod,
+    host: IPv4Address | IPv6Address,
+    peer: IPv4Address | IPv6Address,
+  ) {
+    const owned: OwnedSocket = socket;
+    owned[HANDLE] = this;
+    this.#socket = owned;
+    this.#host = host;
+    this.#peer = peer;
+    if (method === 'data') {
+      owned.on('data', onData);
+      owned.pause();
+    }
+    owned.on('end', onEnd);
+    owned.on('finish', onFinish);
+    owned.on('error', onError);
+    owned.on('close', onClose);
+    owned.setNoDelay(true);
+  }
+
+  readStart(): void {
+    this.#socket.resume();
+  }
+
+  readStop(): void {
+    this.#socket.pause();
+  }
+
+  write(chunks: readonly Data[]): boolean {
+    const socket = this.#socket;
+    const only = chunks[0];
+    if (only === undefined) return true;
+    if (socket.destroyed) return false;
+    if (chunks.length === 1) socket.write(only);
+    else this.#writeMany(chunks);
+    if (socket.writableLength === 0) return true;
+    this.#onBarrier ??= (error) => {
+      if (!error && !this.#socket.destroyed) this.listener.handleDrain();
+    };
+    socket.write(EMPTY, this.#onBarrier);
+    return false;
+  }
+
+  #writeMany(chunks: readonly Data[]): void {
+    const socket = this.#socket;
+    let bytes = 0;
+    let allText = true;
+    for (const chunk of chunks) {
+      bytes += chunk.length;
+      if (typeof chunk !== 'string') allText = false;
+    }
+    if (allText) {
+      socket.write(chunks.join(''));
+      return;
+    }
+    if (bytes <= JOIN_LIMIT) {
+      socket.write(Buffer.concat(chunks.map(toBytes)));
+      return;
+    }
+    socket.cork();
+    for (const chunk of chunks) socket.write(chunk);
+    socket.uncork();
+  }
+
+  shutdown(): void {
+    this.#socket.end();
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+
+  reset(): void {
+    this.#socket.resetAndDestroy();
+  }
+
+  getHost(): IPv4Address | IPv6Address {
+    return this.#host;
+  }
+
+  getPeer(): IPv4Address | IPv6Address {
+    return this.#peer;
+  }
+
+  setNoDelay(enabled: boolean): void {
+    this.#socket.setNoDelay(enabled);
+  }
+
+  setKeepAlive(enabled: boolean): void {
+    this.#socket.setKeepAlive(enabled);
+  }
+
+  /** @internal */
+  received(n: number, shared: Uint8Array): void {
+    // What goes out belongs to the protocol; the shared buffer is libuv's again when this returns.
+    const data = Buffer.allocUnsafe(n);
+    // It is the Buffer that socketOptions made.
+    (shared as Buffer).copy(data, 0, 0, n);
+    this.listener.handleData(data);
+  }
+
+  /** @internal */
+  broken(error: NodeJS.ErrnoException): void {
+    this.#error ??= error;
+  }
+
+  /** @internal */
+  closed(): void {
+    this.listener.handleClosed(this.#error);
+    this.listener = NO_LISTENER;
+  }
+}
+
+function toBytes(chunk: Data): Uint8Array {
+  return typeof chunk === 'string' ? Buffer.from(chunk) : chunk;
+}

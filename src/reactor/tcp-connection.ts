@@ -1,0 +1,60 @@
+/** A stream connection with TCP's own switches; any reactor's TCP handle fits. */
+import type { IPv4Address, IPv6Address } from './address.ts';
+import type { TCPTransport } from './interfaces.ts';
+import {
+  type ConnectionHost,
+  type ConnectionOwner,
+  StreamConnection,
+} from './stream-connection.ts';
+import type { StreamHandle } from './stream-handle.ts';
+
+/** What a reactor's TCP handle offers besides bytes. */
+export interface TCPStreamHandle extends StreamHandle {
+  setNoDelay(enabled: boolean): void;
+  setKeepAlive(enabled: boolean): void;
+  getHost(): IPv4Address | IPv6Address;
+  getPeer(): IPv4Address | IPv6Address;
+}
+
+export class TCPConnection extends StreamConnection implements TCPTransport {
+  readonly #tcp: TCPStreamHandle;
+  #noDelay = true;
+  #keepAlive = false;
+
+  /** @param handle a connected handle that has `TCP_NODELAY` on and `SO_KEEPALIVE` off */
+  constructor(
+    host: ConnectionHost,
+    handle: TCPStreamHandle,
+    name: string,
+    owner?: ConnectionOwner,
+  ) {
+    super(host, handle, name, owner);
+    this.#tcp = handle;
+  }
+
+  override getHost(): IPv4Address | IPv6Address {
+    return this.#tcp.getHost();
+  }
+
+  override getPeer(): IPv4Address | IPv6Address {
+    return this.#tcp.getPeer();
+  }
+
+  getTcpNoDelay(): boolean {
+    return this.#noDelay;
+  }
+
+  setTcpNoDelay(enabled: boolean): void {
+    this.#noDelay = enabled;
+    if (this.connected) this.#tcp.setNoDelay(enabled);
+  }
+
+  getTcpKeepAlive(): boolean {
+    return this.#keepAlive;
+  }
+
+  setTcpKeepAlive(enabled: boolean): void {
+    this.#keepAlive = enabled;
+    if (this.connected) this.#tcp.setKeepAlive(enabled);
+  }
+}

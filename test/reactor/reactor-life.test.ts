@@ -1,0 +1,294 @@
+import { expect } from 'chai';
+import { Deferred } from '../../src/deferred/index.ts';
+import {
+  LibuvReactor,
+  ReactorAlreadyRunning,
+  ReactorNotRestartable,
+  ReactorNotRunning,
+  TriggerNotFound,
+} from '../../src/reactor/index.ts';
+import { FailureTrap } from '../support/recorder.ts';
+
+/** One turn of the loop. */
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+describe('The life of a reactor', () => {
+  let reactor: LibuvReactor;
+  let trap: FailureTrap;
+
+  beforeEach(() => {
+    reactor = new LibuvReactor();
+    trap = new FailureTrap();
+  });
+
+  afterEach(() => trap.restore());
+
+  /** Runs it until everything that was set up has happened. */
+  const runAndStop = async (): Promise<void> => {
+    const running = reactor.run(false);
+    reactor.stop();
+    await running;
+  };
+
+  describe('run() and stop()', () => {
+    it('run() fires the start-up triggers at once and settles when shutdown is over', async () => {
+      const events: string[] = [];
+      for (const phase of ['after', 'during', 'before'] as const) {
+        reactor.addSystemEventTrigger(phase, 'startup', () =>
+          events.push(`${phase} startup ${reactor.running}`),
+        );
+        reactor.addSystemEventTrigger(phase, 'shutdown', () =>
+          events.push(`${phase} shutdown ${reactor.running}`),
+        );
+      }
+      const running = reactor.run(false);
+      expect(events).to.deep.equal([
+        'before startup false',
+        'during startup true',
+        'after startup true',
+      ]);
+      reactor.stop();
+      expect(events).to.have.length(3);
+      await running;
+      expect(events.slice(3)).to.deep.equal([
+        'before shutdown true',
+        'during shutdown false',
+        'after shutdown false',
+      ]);
+      expect(reactor.running).to.equal(false);
+    });
+
+    it('run() throws when it runs already, and after a stop', async () => {
+      const running = reactor.run(false);
+      expect(() => reactor.run(false)).to.throw(ReactorAlreadyRunning);
+      reactor.stop();
+      expect(() => reactor.run(false)).to.throw(ReactorAlreadyRunning);
+      await running;
+      expect(() => reactor.run(false)).to.throw(ReactorNotRestartable);
+    });
+
+    it('stop() throws when it does not run, or is stopping', async () => {
+      expect(() => reactor.stop()).to.throw(ReactorNotRunning);
+      const running = reactor.run(false);
+      reactor.stop();
+      expect(() => reactor.stop()).to.throw(ReactorNotRunning, 'stopping already');
+      await running;
+      expect(() => reactor.stop()).to.throw(ReactorNotRunning);
+    });
+
+    it('stop() may be called from a start-up trigger', async () => {
+      reactor.callWhenRunning(() => reactor.stop());
+      await reactor.run(false);
+    });
+
+    it('crash() leaves without the shutdown triggers, and run() may be called again', async () => {
+      let shutdowns = 0;
+      reactor.addSystemEventTrigger('during', 'shutdown', () => {
+        shutdowns += 1;
+      });
+      const first = reactor.run(false);
+      reactor.crash();
+      await first;
+      expect(reactor.running).to.equal(false);
+      await runAndStop();
+      expect(shutdowns).to.equal(1);
+    });
+
+    it('leaves no signal handler behind', async () => {
+      const count = (): number =>
+        process.listenerCount('SIGTERM') + process.listenerCount('SIGINT');
+      const before = count();
+      const running = reactor.run();
+      expect(count()).to.equal(before + 2);
+      reactor.stop();
+      await running;
+      expect(count()).to.equal(before);
+    });
+  });
+
+  describe('event triggers', () => {
+    it('`during` waits for what the `before` triggers returned: Deferreds and promises', async () => {
+      const events: string[] = [];
+      const deferred = new Deferred<void>();
+      let resolve: () => void = () => {};
+      reactor.addSystemEventTrigger('before', 'shutdown', () => deferred);
+      reactor.addSystemEventTrigger(
+        'before',
+        'shutdown',
+        () =>
+          new Promise<void>((done) => {
+            resolve = done;
+          }),
+      );
+      reactor.addSystemEventTrigger('during', 'shutdown', () => events.push('during'));
+      const running = reactor.run(false);
+      reactor.stop();
+      await turn();
+      resolve();
+      await turn();
+      expect(events).to.deep.equal([]);
+      deferred.callback(undefined);
+      await running;
+      expect(events).to.deep.equal(['during']);
+    });
+
+    it('a trigger that fails is reported, and the others run', async () => {
+      const events: string[] = [];
+      reactor.addSystemEventTrigger('before', 'shutdown', () => {
+        throw new Error('one');
+      });
+      reactor.addSystemEventTrigger('before', 'shutdown', async () => {
+        throw new Error('two');
+      });
+      reactor.addSystemEventTrigger('during', 'shutdown', () => {
+        throw new Error('three');
+      });
+      reactor.addSystemEventTrigger('during', 'shutdown', () => events.push('ran'));
+      await runAndStop();
+      expect(events).to.deep.equal(['ran']);
+      expect(trap.caught.map(({ failure }) => failure.getErrorMessage())).to.have.members([
+        'one',
+        'two',
+        'three',
+      ]);
+      expect(trap.caught[0]?.origin).to.contain('before shutdown');
+    });
+
+    it('passes arguments, and removes a trigger once', async () => {
+      const seen: unknown[] = [];
+      const id = reactor.addSystemEventTrigger('before', 'shutdown', () => seen.push('removed'));
+      reactor.addSystemEventTrigger(
+        'before',
+        'shutdown',
+        (a: string, b: number) => seen.push(a, b),
+        'x',
+        1,
+      );
+      reactor.removeSystemEventTrigger(id);
+      expect(() => reactor.removeSystemEventTrigger(id)).to.throw(TriggerNotFound);
+      await runAndStop();
+      expect(seen).to.deep.equal(['x', 1]);
+    });
+
+    it('a trigger may remove one that has not run yet, and add another', () => {
+      const seen: string[] = [];
+      reactor.addSystemEventTrigger('during', 'mine', () => {
+        reactor.removeSystemEventTrigger(second);
+        reactor.addSystemEventTrigger('during', 'mine', () => seen.push('third'));
+      });
+      const second = reactor.addSystemEventTrigger('during', 'mine', () => seen.push('second'));
+      reactor.fireSystemEvent('mine');
+      expect(seen).to.deep.equal(['third']);
+    });
+
+    it('refuses an unknown phase and what cannot be called', () => {
+      const add = (phase: unknown, f: unknown): void => {
+        reactor.addSystemEventTrigger(phase as 'before', 'startup', f as () => void);
+      };
+      expect(() => add('while', () => {})).to.throw(TypeError, 'while');
+      expect(() => add('before', 5)).to.throw(TypeError, '5');
+    });
+
+    it('callWhenRunning() calls at once when running, else in order after start-up', async () => {
+      const seen: unknown[] = [];
+      expect(reactor.callWhenRunning((n: number) => seen.push(n), 1)).to.not.equal(undefined);
+      reactor.callWhenRunning((n: number) => seen.push(n), 2);
+      const running = reactor.run(false);
+      expect(reactor.callWhenRunning((n: number) => seen.push(n), 3)).to.equal(undefined);
+      expect(seen).to.deep.equal([1, 2, 3]);
+      reactor.stop();
+      await running;
+    });
+  });
+
+  describe('time', () => {
+    it('callLater(0) runs in a later turn, in order, and what it asks for in a still later one', async () => {
+      const seen: string[] = [];
+      const done = new Promise<void>((resolve) => {
+        reactor.callLater(0, () => {
+          seen.push('a');
+          reactor.callLater(0, () => {
+            seen.push('c');
+            resolve();
+          });
+        });
+        reactor.callLater(0, () => seen.push('b'));
+      });
+      expect(seen).to.deep.equal([]);
+      await done;
+      expect(seen).to.deep.equal(['a', 'b', 'c']);
+    });
+
+    it('runs 1,000 calls that are due at about the same time in their order', async () => {
+      const seen: number[] = [];
+      await new Promise<void>((resolve) => {
+        for (let i = 0; i < 1000; i++) reactor.callLater(0.005, (n: number) => seen.push(n), i);
+        reactor.callLater(0.006, resolve);
+      });
+      expect(seen).to.deep.equal(Array.from({ length: 1000 }, (_, i) => i));
+    });
+
+    it('never runs a call before it is due, and seconds() never goes back', async () => {
+      const start = reactor.seconds();
+      const at = await new Promise<number>((resolve) => {
+        reactor.callLater(0.02, () => resolve(reactor.seconds()));
+      });
+      expect(at - start).to.be.at.least(0.02);
+      let last = reactor.seconds();
+      for (let i = 0; i < 1000; i++) {
+        const now = reactor.seconds();
+        expect(now).to.be.at.least(last);
+        last = now;
+      }
+    });
+
+    it('an earlier call that comes later overtakes, and a cancelled one is never made', async () => {
+      const seen: string[] = [];
+      await new Promise<void>((resolve) => {
+        const late = reactor.callLater(60, () => seen.push('never'));
+        const moved = reactor.callLater(50, () => seen.push('moved'));
+        reactor.callLater(0.002, () => seen.push('soon'));
+        moved.reset(0.004);
+        reactor.callLater(0.008, resolve);
+        late.cancel();
+      });
+      expect(seen).to.deep.equal(['soon', 'moved']);
+      expect(reactor.getDelayedCalls()).to.deep.equal([]);
+    });
+
+    it('an error in a call is reported, and the next one runs', async () => {
+      await new Promise<void>((resolve) => {
+        reactor.callLater(0, () => {
+          throw new Error('late error');
+        });
+        reactor.callLater(0, resolve);
+      });
+      expect(trap.caught).to.have.length(1);
+      expect(trap.caught[0]?.failure.getErrorMessage()).to.equal('late error');
+    });
+  });
+
+  it('callFromThread() calls in order, in a later turn, and goes on after an error', async () => {
+    const seen: number[] = [];
+    reactor.callFromThread((n: number) => seen.push(n), 1);
+    reactor.callFromThread(() => {
+      throw new Error('in between');
+    });
+    reactor.callFromThread((n: number) => seen.push(n), 2);
+    expect(seen).to.deep.equal([]);
+    await turn();
+    await turn();
+    expect(seen).to.deep.equal([1, 2]);
+    expect(trap.caught).to.have.length(1);
+  });
+
+  it('iterate() resolves after a turn', async () => {
+    let ran = false;
+    reactor.callLater(0, () => {
+      ran = true;
+    });
+    await reactor.iterate();
+    await reactor.iterate();
+    expect(ran).to.equal(true);
+  });
+});
