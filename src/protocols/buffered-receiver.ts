@@ -1,0 +1,64 @@
+import type { IProtocolFactory, PushProducer } from '../reactor/index.ts';
+import { Backlog } from './backlog.ts';
+import { EMPTY } from './data.ts';
+import { type Factory, Protocol } from './protocol.ts';
+
+// Members under symbols cannot collide with what users name theirs.
+export const backlog: unique symbol = Symbol('backlog');
+export const deliver: unique symbol = Symbol('deliver');
+
+/**
+ * What all receivers have in common: they keep what is not complete yet, can be paused, and are never re-entered. Subclasses cut what
+ * has come into messages, in a loop, in their `[deliver]`.
+ *
+ * Bytes that come while a callback is on the stack are only kept: the loop beneath finds them. Once the transport is
+ * disconnecting, nothing is kept or delivered any more.
+ */
+export abstract class BufferedReceiver<F extends IProtocolFactory = Factory>
+  extends Protocol<F>
+  implements PushProducer
+{
+  /** Whether delivery stands still, in the middle of a chunk too. */
+  paused = false;
+  readonly [backlog] = new Backlog();
+  #delivering = false;
+
+  /** Hands on every message that is complete, until paused or disconnecting. Its result becomes `dataReceived`'s. */
+  abstract [deliver](): unknown;
+
+  override dataReceived(data: Buffer): unknown {
+    const rest = this[backlog];
+    if (this.transport?.disconnecting) {
+      if (!this.#delivering) rest.replace(EMPTY);
+      return undefined;
+    }
+    rest.append(data);
+    if (this.#delivering) return undefined;
+    this.#delivering = true;
+    try {
+      return this[deliver]();
+    } finally {
+      this.#delivering = false;
+      rest.trim();
+    }
+  }
+
+  /** Stops delivery, of what has come as well, and has the transport stop reading. */
+  pauseProducing(): void {
+    this.paused = true;
+    this.transport.pauseProducing();
+  }
+
+  /** Goes on: what has come is delivered before this returns, unless that pauses again. */
+  resumeProducing(): void {
+    this.paused = false;
+    this.transport.resumeProducing();
+    this.dataReceived(EMPTY);
+  }
+
+  /** Stops delivery for good. */
+  stopProducing(): void {
+    this.paused = true;
+    this.transport.stopProducing();
+  }
+}

@@ -1,0 +1,20 @@
+/** What is said over a connection: the room `strand/protocols`. */
+export * from './basic.ts';
+export { ClientCreator, type CreatorReactor } from './client-creator.ts';
+export {
+  NoConnectorError,
+  NotImplementedError,
+  StringTooLongError,
+  TransferInProgressError,
+  TransferStoppedError,
+} from './errors.ts';
+export {
+  ClientFactory,
+  connectionDone,
+  Factory,
+  type FactoryOf,
+  Protocol,
+  type ProtocolSource,
+  ServerFactory,
+} from './protocol.ts';
+export { ReconnectingClientFactory } from './reconnecting-client-factory.ts';
