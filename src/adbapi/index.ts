@@ -1,0 +1,2 @@
+// The database room: empty so far, so that its entry point resolves.
+export {};

@@ -1,0 +1,9 @@
+/** Everything, in one entry point. Import a room (`strand/deferred`, ...) where you need only that. */
+export * from './adbapi/index.ts';
+export * from './deferred/index.ts';
+// Two rooms have a TimeoutError: a Deferred's keeps the name here, a connection's gets one of its own.
+export { TimeoutError } from './deferred/index.ts';
+export * from './protocols/index.ts';
+export * from './reactor/index.ts';
+export { TimeoutError as ConnectTimeoutError } from './reactor/index.ts';
+export * from './service/index.ts';

@@ -1,0 +1,37 @@
+/** Services: the tree an application is made of, what listens and connects in it, and its log. */
+export { Application, type ApplicationOptions } from './application.ts';
+export { type BackoffOptions, backoffPolicy, type RetryPolicy } from './backoff.ts';
+export {
+  ClientService,
+  type ClientServiceOptions,
+  type WhenConnectedOptions,
+} from './client-service.ts';
+export {
+  DuplicateServiceName,
+  LoadError,
+  NoSuchService,
+  ServiceCycle,
+  ServiceError,
+  ServiceHasNoParent,
+  ServiceHasParent,
+  StartError,
+  UsageError,
+} from './errors.ts';
+export {
+  StreamServerEndpointService,
+  service,
+  TCPClient,
+  type TCPClientOptions,
+  TCPServer,
+  type TCPServerOptions,
+  TimerService,
+} from './internet.ts';
+export * from './logging/index.ts';
+export {
+  type IService,
+  type IServiceCollection,
+  type MaybeDeferred,
+  MultiService,
+  Service,
+  type StopResults,
+} from './service.ts';

@@ -1,0 +1,156 @@
+/**
+ * Where log lines go: pino's destination, with what a log must survive. It writes at once (what is logged before a crash is there after it), keeps what cannot be written now
+ * up to a limit, and tries again with the next line. It never throws and never waits: a full disk or a reader that went away costs lines, not the program.
+ */
+import { writeSync } from 'node:fs';
+import { isatty } from 'node:tty';
+import type { Logger as PinoLogger } from 'pino';
+import { StartError } from '../errors.ts';
+import { type EntryObserver, LOG_LEVELS, LogEntry, severity } from './entry.ts';
+import { textLine, traceback } from './text.ts';
+
+/** How a log is written: for people, or one JSON object a line for machines. */
+export type LogFormat = 'text' | 'json';
+
+/** The formats there are. */
+export const LOG_FORMATS: readonly LogFormat[] = ['text', 'json'];
+
+/** Options of `openSink`. */
+export interface SinkOptions {
+  /** Path of a file that is appended to, or `-` for standard output. Default `-`. */
+  file?: string;
+  /** Default 'text'. */
+  format?: LogFormat;
+  /** Bytes to keep while they cannot be written. Default 1 MiB. */
+  maxBuffered?: number;
+  /** Whether text is coloured. Default: on a terminal, unless NO_COLOR is set. */
+  colours?: boolean;
+}
+
+/** An open log. */
+export interface LogSink {
+  readonly observer: EntryObserver;
+  /** Tries once more to write what is left, and closes the file. */
+  close(): void;
+}
+
+const STANDARD_OUTPUT = 1;
+const { NO_COLOR } = process.env;
+
+/**
+ * Opens a log.
+ * @throws {StartError} when the file cannot be opened
+ */
+export async function openSink({
+  file = '-',
+  format = 'text',
+  maxBuffered = 1024 * 1024,
+  colours = file === '-' && isatty(STANDARD_OUTPUT) && !NO_COLOR,
+}: SinkOptions = {}): Promise<LogSink> {
+  const { default: pino } = await import('pino'); // here, so that a program which never logs does not load it
+  let destination: ReturnType<typeof pino.destination>;
+  try {
+    destination = pino.destination({
+      dest: file === '-' ? STANDARD_OUTPUT : file,
+      sync: true,
+      append: true,
+      maxLength: maxBuffered,
+      retryEAGAIN: () => false, // it would sleep, and the whole program with it
+    });
+  } catch (error) {
+    throw new StartError(
+      `Cannot open log file ${JSON.stringify(file)}: ${error instanceof Error ? error.message : String(error)}`,
+      { cause: error },
+    );
+  }
+
+  let failing = false;
+  let dropped = 0;
+  destination.on('error', (error: NodeJS.ErrnoException) => {
+    if (failing) return; // said once for each time that it begins
+    failing = true;
+    if (error.code !== 'EAGAIN')
+      complain(`Cannot write to the log ${JSON.stringify(file)}: ${error.message}`);
+  });
+  destination.on('write', () => {
+    failing = false;
+  });
+  destination.on('drop', () => {
+    dropped += 1;
+  });
+
+  const write =
+    format === 'json'
+      ? jsonWriter(pino({ ...PINO_OPTIONS }, destination))
+      : (entry: LogEntry): void => void destination.write(textLine(entry, { colours }));
+
+  return {
+    observer: (entry) => {
+      write(entry);
+      if (dropped === 0 || failing) return;
+      const count = dropped;
+      dropped = 0;
+      write(
+        new LogEntry({
+          level: 'error',
+          namespace: 'log',
+          format: '{count} messages were lost while the log could not be written',
+          fields: { count },
+        }),
+      );
+    },
+    close: () => {
+      if (failing) destination.write(''); // one more try, of what is left as well
+      // A file is let go of by end(), which would wait for ever for what cannot be written; destroy() drops that.
+      destination.destroy();
+    },
+  };
+}
+
+const PINO_OPTIONS = {
+  base: { pid: process.pid },
+  customLevels: Object.fromEntries(LOG_LEVELS.map((level) => [level, 10 * (severity(level) + 1)])),
+  useOnlyCustomLevels: true,
+  level: 'debug', // what is below the level asked for does not come here
+  timestamp: false, // the entry's own: it may have waited for the log to begin
+  formatters: { level: (label: string) => ({ level: label }) },
+  messageKey: 'message',
+} as const;
+
+function jsonWriter(log: PinoLogger<string>): EntryObserver {
+  return (entry) => {
+    const { failure, fields } = entry;
+    const error: unknown = failure?.value;
+    // The levels are the custom levels above; pino types them as functions that may be missing.
+    (log as unknown as Record<string, (object: object, message: string) => void>)[entry.level]?.(
+      {
+        time: new Date(entry.time * 1000).toISOString(),
+        namespace: entry.namespace,
+        ...(Object.keys(fields).length === 0 ? {} : { fields }),
+        ...(failure === undefined
+          ? {}
+          : {
+              error: {
+                type: failure.type?.name ?? typeof error,
+                code: codeOf(error),
+                message: failure.getErrorMessage(),
+                traceback: traceback(entry),
+              },
+            }),
+      },
+      entry.message,
+    );
+  };
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined;
+}
+
+function complain(text: string): void {
+  try {
+    writeSync(2, `${text}\n`);
+  } catch {
+    // Standard error is gone as well: there is nowhere left to say it.
+  }
+}

@@ -1,0 +1,2 @@
+/** The program that hosts applications. */
+export { main, type Streams } from './main.ts';

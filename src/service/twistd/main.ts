@@ -1,0 +1,180 @@
+/** The program: from a command line to an exit code. */
+import { writeSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { reportFailure } from '../../deferred/index.ts';
+import { BindError, installReactor, reactor } from '../../reactor/index.ts';
+import { StartError, UsageError } from '../errors.ts';
+import { type LogEntry, severity } from '../logging/entry.ts';
+import { Logger } from '../logging/logger.ts';
+import { globalLogPublisher, writeToStandardError } from '../logging/publisher.ts';
+import { collectFrameworkEvents, type Logging, startLogging } from '../logging/start-logging.ts';
+import { loadApplication } from './load.ts';
+import { parseOptions, type Request, type RunOptions } from './options.ts';
+import { runApplication } from './runner.ts';
+
+const log = new Logger('twistd');
+
+/** Exit codes. */
+const STOPPED = 0;
+const FAILED_TO_START = 1;
+const WRONG_USAGE = 2;
+
+/** Where the program writes what is not the log. */
+export interface Streams {
+  out(text: string): void;
+  err(text: string): void;
+}
+
+const STANDARD_STREAMS: Streams = {
+  out: (text) => writeTo(1, text),
+  err: (text) => writeTo(2, text),
+};
+
+/**
+ * Runs twistd: reads the command line, loads the application, begins the log, starts, runs, stops. Never rejects.
+ * @param argv the arguments, without the names of node and twistd
+ * @returns the exit code: 0 stopped as asked, 1 failed to start, 2 wrong usage. When it is there the log has been written; the caller ends the process, because
+ *   an application may have left something open that would keep it alive.
+ */
+export async function main(
+  argv: readonly string[],
+  streams: Streams = STANDARD_STREAMS,
+): Promise<number> {
+  let request: Request;
+  try {
+    request = parseOptions(argv);
+  } catch (error) {
+    return complain(error, streams);
+  }
+  if (request.kind === 'show') {
+    streams.out(request.text);
+    return STOPPED;
+  }
+  // Whatever is said from here on belongs in the log, which begins once the application is there.
+  const release = globalLogPublisher.hold();
+  const detach = collectFrameworkEvents(globalLogPublisher);
+  const stopCatching = catchStrayErrors();
+  try {
+    return await host(request.options, streams);
+  } finally {
+    stopCatching();
+    detach();
+    release();
+  }
+}
+
+async function host(options: RunOptions, streams: Streams): Promise<number> {
+  let logging: Logging | undefined;
+  const begin = async (from: string): Promise<void> => {
+    logging = await startLogging({
+      file: options.logfile === '-' ? '-' : resolve(from, options.logfile),
+      format: options.logFormat,
+      level: options.logLevel,
+    });
+  };
+  const invokedFrom = process.cwd();
+  try {
+    if (options.reactor !== 'default') installReactor(options.reactor);
+    enter(options.rundir);
+    const application = await loadApplication(options.target, {
+      from: [process.cwd(), invokedFrom],
+      args: options.args,
+    });
+    await begin(invokedFrom);
+    await runApplication({ ...application, reactor, stopTimeout: options.stopTimeout });
+    return STOPPED;
+  } catch (error) {
+    if (!(error instanceof UsageError)) {
+      // The reason belongs in the log as well, unless it is that there can be none.
+      if (logging === undefined) await begin(invokedFrom).catch(() => {});
+      if (logging === undefined) globalLogPublisher.takeHistory().forEach(showIfUrgent);
+      else logReason(error);
+    }
+    return complain(error, streams);
+  } finally {
+    logging?.stop();
+  }
+}
+
+/** @throws {StartError} */
+function enter(rundir: string): void {
+  try {
+    process.chdir(rundir);
+  } catch (error) {
+    throw new StartError(
+      `Cannot change to directory ${JSON.stringify(rundir)}: ${messageOf(error)}`,
+      { cause: error },
+    );
+  }
+}
+
+/**
+ * Has errors that escaped everybody logged. The application goes on, as it does after an error in any call the reactor makes: one connection's fault is not the
+ * others'. (Node would end the process, which suits a program that does one thing at a time.)
+ */
+function catchStrayErrors(): () => void {
+  const onException = (error: unknown): void => reportFailure(error, 'Uncaught exception');
+  const onRejection = (error: unknown): void => reportFailure(error, 'Unhandled promise rejection');
+  process.on('uncaughtException', onException);
+  process.on('unhandledRejection', onRejection);
+  return () => {
+    process.off('uncaughtException', onException);
+    process.off('unhandledRejection', onRejection);
+  };
+}
+
+/** Says on standard error what is wrong, and gives the exit code that goes with it. */
+function complain(error: unknown, streams: Streams): number {
+  if (error instanceof UsageError) {
+    streams.err(`twistd: ${error.message}\nTry 'twistd --help' for more information.\n`);
+    return WRONG_USAGE;
+  }
+  const fault = userFaultIn(error);
+  streams.err(`twistd: ${messageOf(error)}\n${fault === null ? '' : `${stackOf(fault)}\n`}`);
+  return FAILED_TO_START;
+}
+
+function logReason(error: unknown): void {
+  const fault = userFaultIn(error);
+  if (fault === null) log.critical('{reason}', { reason: messageOf(error) });
+  else log.failure('{reason}', fault, { reason: messageOf(error) });
+}
+
+/** What some program did wrong, of which the stack is worth the most. Null when the message says it all, because the matter is outside of any program. */
+function userFaultIn(error: unknown): unknown {
+  if (!(error instanceof StartError)) return error;
+  const { cause } = error;
+  return cause === undefined || isFromOutside(cause) ? null : cause;
+}
+
+/** A port that is taken, a file that cannot be opened, a module that is not there. */
+function isFromOutside(cause: unknown): boolean {
+  if (!(cause instanceof Error)) return false;
+  return (
+    cause instanceof BindError ||
+    'syscall' in cause ||
+    ('code' in cause &&
+      (cause.code === 'ERR_MODULE_NOT_FOUND' || cause.code === 'ERR_UNKNOWN_FILE_EXTENSION'))
+  );
+}
+
+function stackOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function showIfUrgent(entry: LogEntry): void {
+  if (severity(entry.level) >= severity('warn')) writeToStandardError(entry);
+}
+
+/** Written before it returns: the process may end right after. */
+function writeTo(descriptor: number, text: string): void {
+  try {
+    writeSync(descriptor, text);
+  } catch {
+    // Nobody is there to read it.
+  }
+}

@@ -1,0 +1,243 @@
+/** twistd's command line. One table holds the options; parsing, help and refusals follow from it. */
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Command, CommanderError, Option } from 'commander';
+import { type LogLevel, reactorNames } from '../../reactor/index.ts';
+import { UsageError } from '../errors.ts';
+import { isLogLevel, LOG_LEVELS } from '../logging/entry.ts';
+import { LOG_FORMATS, type LogFormat } from '../logging/sink.ts';
+
+/** What to host, as it was asked for. */
+export type Target =
+  | { readonly kind: 'name'; readonly name: string }
+  | { readonly kind: 'file'; readonly file: string };
+
+/** A command line that asks for an application to be hosted. */
+export interface RunOptions {
+  readonly target: Target;
+  /** What came after `--`: the application's own. */
+  readonly args: readonly string[];
+  /** A path, or `-` for standard output. */
+  readonly logfile: string;
+  readonly logFormat: LogFormat;
+  readonly logLevel: LogLevel;
+  readonly rundir: string;
+  readonly reactor: string;
+  /** Seconds. */
+  readonly stopTimeout: number;
+}
+
+/** What a command line asks for: text to be shown, or an application to be hosted. */
+export type Request =
+  | { readonly kind: 'show'; readonly text: string }
+  | { readonly kind: 'run'; readonly options: RunOptions };
+
+/** What commander finds, by the long names of the table. */
+interface Found {
+  readonly service?: string;
+  readonly python?: string;
+  readonly logfile: string;
+  readonly logFormat: LogFormat;
+  readonly logLevel: LogLevel;
+  readonly rundir: string;
+  readonly reactor: string;
+  readonly stopTimeout: number;
+  readonly helpReactors?: true;
+}
+
+interface OptionRow {
+  readonly flags: string;
+  readonly description: string;
+  readonly default?: unknown;
+  /** @throws {UsageError} */
+  readonly parse?: (text: string, previous: unknown) => unknown;
+}
+
+/** Every option there is. `--help` and `--version` are commander's own. */
+const OPTIONS: readonly OptionRow[] = [
+  {
+    flags: '--service <name>',
+    description:
+      'application to host: a path, a name in the run directory, or an installed package',
+    parse: once('--service'),
+  },
+  {
+    flags: '-y, --python <file>',
+    description: 'application to host: a file',
+    parse: once('-y'),
+  },
+  {
+    flags: '-n, --nodaemon',
+    description: 'stay in the foreground (the default, and the only way for now)',
+  },
+  {
+    flags: '-l, --logfile <file>',
+    description: 'append the log to this file, - for standard output',
+    default: '-',
+  },
+  {
+    flags: '--log-format <format>',
+    description: `how the log is written: ${LOG_FORMATS.join(' or ')}`,
+    default: 'text',
+    parse: oneOf('--log-format', LOG_FORMATS),
+  },
+  {
+    flags: '--log-level <level>',
+    description: `the mildest level that is logged: ${LOG_LEVELS.join(', ')}`,
+    default: 'info',
+    parse: (text) => {
+      if (isLogLevel(text)) return text;
+      throw badValue('--log-level', text, `one of ${LOG_LEVELS.join(', ')}`);
+    },
+  },
+  { flags: '-d, --rundir <dir>', description: 'change to this directory first', default: '.' },
+  {
+    flags: '-r, --reactor <name>',
+    description: 'which reactor to use, see --help-reactors',
+    default: 'default',
+    parse: oneOf('--reactor', reactorNames()),
+  },
+  { flags: '--help-reactors', description: 'list the reactors and exit' },
+  {
+    flags: '--stop-timeout <seconds>',
+    description: 'how long a stop may take before what hangs is left behind',
+    default: 10,
+    parse: (text) => {
+      const seconds = Number(text);
+      if (text.trim() !== '' && Number.isFinite(seconds) && seconds >= 0) return seconds;
+      throw badValue('--stop-timeout', text, 'a number of seconds, 0 or more');
+    },
+  },
+];
+
+/** Twisted's options that twistd does not have (yet): refused by name rather than as unknown. */
+const NOT_YET: ReadonlySet<string> = new Set(
+  `--savestats --no_save -o --encrypted -e --logger --profile -p --profiler --file -f --source -s --debug -b --spew
+   --originalname --syslog --prefix --euid --pidfile --chroot --uid -u --gid -g --umask --daemonize --workers`.split(
+    /\s+/,
+  ),
+);
+
+/** What may come after the name of a service, to be asked of the platform's service manager. None of them is there yet. */
+const VERBS: ReadonlySet<string> = new Set(
+  'install update remove start stop restart status pause continue debug'.split(' '),
+);
+
+const EXAMPLES = `
+Examples:
+  twistd --service ./chat.ts                 host ./chat.ts, log to the terminal
+  twistd --service chat -l chat.log          the same, found by its name, log to a file
+  twistd --service chat --log-format json    one JSON object a line, for machines
+  twistd --service chat -- --port 4000       what follows -- is for the application
+
+An application is a module that exports \`application\` (or \`default\`), or \`makeService(options)\`.
+Exit codes: 0 stopped as asked, 1 failed to start, 2 wrong usage.`;
+
+/**
+ * Reads a command line (without the names of node and twistd).
+ * @throws {UsageError}
+ */
+export function parseOptions(argv: readonly string[]): Request {
+  const end = argv.indexOf('--');
+  const own = end < 0 ? argv : argv.slice(0, end);
+  const args = end < 0 ? [] : argv.slice(end + 1);
+
+  let shown = '';
+  const command = new Command('twistd')
+    .usage('--service NAME|PATH [options] [-- argument...]')
+    .description(
+      'Hosts an application: starts it, runs the reactor, and stops it on SIGINT or SIGTERM.',
+    )
+    .helpOption('-h, --help', 'show this text and exit')
+    .version(`twistd (Strand) ${frameworkVersion()}`, '--version', 'show the version and exit')
+    .addHelpText('after', EXAMPLES)
+    .allowExcessArguments()
+    .exitOverride()
+    .configureOutput({ writeOut: (text) => (shown += text), writeErr: () => {} });
+  for (const row of OPTIONS) {
+    const option = new Option(row.flags, row.description);
+    if (row.default !== undefined) option.default(row.default);
+    if (row.parse !== undefined) option.argParser(row.parse);
+    command.addOption(option);
+  }
+  try {
+    command.parse(own, { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) return { kind: 'show', text: shown };
+    throw new UsageError(wordingOf(error), { cause: error });
+  }
+
+  const found = command.opts<Found>();
+  if (found.helpReactors) return { kind: 'show', text: `${reactorNames().join('\n')}\n` };
+  return { kind: 'run', options: { ...found, target: targetOf(found, command.args), args } };
+}
+
+function targetOf({ service, python }: Found, operands: readonly string[]): Target {
+  const [operand] = operands;
+  if (service !== undefined && python !== undefined) {
+    throw new UsageError('Options --service and -y exclude each other: give one of them');
+  }
+  const name = service ?? python;
+  if (name === undefined) {
+    if (operand === undefined) {
+      throw new UsageError('No application to host: give --service NAME|PATH or -y FILE');
+    }
+    throw new UsageError(
+      `Unknown command ${JSON.stringify(operand)}: name the application with --service NAME|PATH or -y FILE`,
+    );
+  }
+  if (operand !== undefined) {
+    const what = JSON.stringify(operand);
+    throw new UsageError(
+      VERBS.has(operand)
+        ? `Command ${what} is not supported yet: without one, ${JSON.stringify(name)} runs in the foreground`
+        : `Unexpected argument ${what}: arguments for the application come after --`,
+    );
+  }
+  return service === undefined ? { kind: 'file', file: name } : { kind: 'name', name };
+}
+
+/** commander's message in our style. */
+function wordingOf(error: CommanderError): string {
+  const option = /unknown option '([^'=]+)/.exec(error.message)?.[1];
+  if (option !== undefined && NOT_YET.has(option)) return `Option '${option}' is not supported yet`;
+  const text = error.message.replace(/^error: /, '').replaceAll('\n', ' ');
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+function badValue(option: string, value: string, expected: string): UsageError {
+  return new UsageError(`Bad value ${JSON.stringify(value)} of ${option}: expected ${expected}`);
+}
+
+function oneOf(option: string, values: readonly string[]): (text: string) => string {
+  return (text) => {
+    if (values.includes(text)) return text;
+    throw badValue(option, text, values.join(', ').replace(/, ([^,]*)$/, ' or $1'));
+  };
+}
+
+function once(option: string): (text: string, previous: unknown) => string {
+  return (text, previous) => {
+    if (text === '') throw badValue(option, text, 'the name of an application');
+    if (previous === undefined) return text;
+    throw new UsageError(
+      `Option ${option} was given twice, with ${JSON.stringify(previous)} and ${JSON.stringify(text)}`,
+    );
+  };
+}
+
+/** The version in our package.json, which lies further up in the sources than in what is built from them. */
+export function frameworkVersion(): string {
+  for (let folder = dirname(fileURLToPath(import.meta.url)); ; folder = dirname(folder)) {
+    try {
+      const found: unknown = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+      if (typeof found === 'object' && found !== null && 'version' in found)
+        return String(found.version);
+    } catch {
+      // Not here; look above.
+    }
+    if (folder === dirname(folder)) return 'of unknown version';
+  }
+}

@@ -1,0 +1,140 @@
+/** Starts an application, runs the reactor, stops the application. */
+import {
+  CancelledError,
+  Deferred,
+  Failure,
+  maybeDeferred,
+  reportFailure,
+} from '../../deferred/index.ts';
+import { type ReactorCore, ReactorNotRunning, type ReactorTime } from '../../reactor/index.ts';
+import { StartError } from '../errors.ts';
+import { Logger } from '../logging/logger.ts';
+import { type IService, unfinishedStops } from '../service.ts';
+
+const log = new Logger('twistd');
+
+/** What `runApplication` needs. */
+export interface Hosting {
+  readonly service: IService;
+  /** What the application is called in the log. */
+  readonly name: string;
+  readonly reactor: ReactorCore & ReactorTime & { readonly exitSignal?: string | undefined };
+  /** Seconds that the stop may take; what takes longer is named in the log and left behind. */
+  readonly stopTimeout: number;
+}
+
+/**
+ * Starts the application (privileged start, then start), runs the reactor until it is stopped, and stops the application before the reactor's own shutdown. A start
+ * that takes its time goes on while the reactor runs. One that fails stops again whatever has been started.
+ * @throws {StartError} through the promise, with what was thrown as its cause
+ */
+export async function runApplication({
+  service,
+  name,
+  reactor,
+  stopTimeout,
+}: Hosting): Promise<void> {
+  checkUser(service, name);
+  let failed: Failure | undefined;
+  let stopping = false;
+  const stop = (): Deferred<void> => {
+    stopping = true;
+    return stopApplication({ service, name, reactor, stopTimeout });
+  };
+
+  log.info('Starting {name}: process {pid}, Node {version}', {
+    name,
+    pid: process.pid,
+    version: process.version,
+  });
+  let starting = true;
+  const start = maybeDeferred(() => service.privilegedStartService())
+    .addCallback(() => service.startService())
+    .addCallbacks(
+      () => {
+        starting = false;
+      },
+      (failure) => {
+        starting = false;
+        // Stopped before it had started: that it did not go on starting is as it should be.
+        if (stopping && failure.check(CancelledError) !== null) return;
+        failed = failure;
+      },
+    );
+
+  if (!starting && failed !== undefined) {
+    await stop();
+    throw startError(name, failed);
+  }
+  const shutdown = reactor.addSystemEventTrigger('before', 'shutdown', () => {
+    log.info('Stopping {name}{why}', {
+      name,
+      why: reactor.exitSignal === undefined ? '' : ` on ${reactor.exitSignal}`,
+    });
+    return stop();
+  });
+  let running: Promise<void>;
+  try {
+    running = reactor.run();
+  } catch (error) {
+    reactor.removeSystemEventTrigger(shutdown);
+    await stop();
+    throw startError(name, Failure.of(error));
+  }
+  // Not before the reactor runs: from here on a signal stops the application in good order, and who waits for this line may send one.
+  start
+    .addCallback(() => {
+      if (stopping) return;
+      if (failed === undefined) log.info('Started {name}', { name });
+      else reactor.stop();
+    })
+    .addErrback((failure) => void failure.trap(ReactorNotRunning)); // it has been stopped in this very turn
+  await running;
+  if (failed !== undefined) throw startError(name, failed);
+  log.info('Stopped {name}', { name });
+}
+
+/** Stops it, and fires when that is done or has taken too long. Never fails. */
+function stopApplication({ service, name, reactor, stopTimeout }: Hosting): Deferred<void> {
+  const done = new Deferred<void>();
+  const timeout = reactor.callLater(stopTimeout, () => {
+    const paths = unfinishedStops(service).map((path) => `${name}/${path}`);
+    log.error('Gave up waiting after {seconds} s for what did not stop: {services}', {
+      seconds: stopTimeout,
+      services: (paths.length === 0 ? [name] : paths).join(', '),
+    });
+    done.callback();
+  });
+  maybeDeferred(() => service.stopService())
+    .addErrback((failure) => reportFailure(failure, `Application ${name} failed to stop`))
+    .addCallback(() => {
+      if (!timeout.active()) return; // too late: nobody waits any more
+      timeout.cancel();
+      done.callback();
+    });
+  return done;
+}
+
+function startError(name: string, failure: Failure): StartError {
+  return new StartError(
+    `Cannot start application ${JSON.stringify(name)}: ${failure.getErrorMessage()}`,
+    {
+      cause: failure.value,
+    },
+  );
+}
+
+/** An application that asks for less rights must not run with more, so one that we cannot give them to does not run. */
+function checkUser(service: IService, name: string): void {
+  const { uid, gid } = service as { uid?: unknown; gid?: unknown }; // an Application has them, another service need not
+  for (const [what, wanted, actual] of [
+    ['uid', uid, process.getuid?.()],
+    ['gid', gid, process.getgid?.()],
+  ] as const) {
+    if (typeof wanted === 'number' && wanted !== actual) {
+      throw new StartError(
+        `Cannot start application ${JSON.stringify(name)} with ${what} ${wanted}: changing it is not supported yet, and this process has ${actual}`,
+      );
+    }
+  }
+}
