@@ -1,0 +1,18 @@
+import { Application, Factory, LineReceiver, TCPServer } from '../../src/index.ts';
+
+class Shout extends LineReceiver {
+  override delimiter = '\n';
+
+  override connectionMade(): void {
+    this.sendLine('Say something');
+  }
+
+  override lineReceived(line: Buffer): void {
+    const text = line.toString().trim();
+    if (text === 'bye') this.transport.loseConnection();
+    else this.sendLine(text.toUpperCase());
+  }
+}
+
+export const application = Application('shout');
+new TCPServer(8007, Factory.forProtocol(Shout)).setServiceParent(application);
