@@ -234,7 +234,7 @@ class TCPAttempt implements ConnectAttempt {
       socket.destroy();
       if (this.#over) return;
       if (others.length > 0) this.#try(others);
-      else this.#fail(connectError(osError, address));
+      else this.#fail(connectError(osError, address, this.#bindAddress !== null));
     };
     socket.once('error', onError);
     socket.once('connect', () => {
@@ -275,9 +275,15 @@ function family(address: IPv4Address | IPv6Address): number {
   return address.host.includes(':') ? 6 : 4;
 }
 
-function connectError(osError: NodeJS.ErrnoException, address: IPv4Address | IPv6Address): Error {
-  const local = osError.syscall === 'bind' || osError.code === 'EADDRNOTAVAIL';
-  return local
-    ? new ConnectBindError(`Could not connect to ${address}: ${osError.message}`, { osError })
-    : getConnectError(osError, address);
+function connectError(
+  osError: NodeJS.ErrnoException,
+  address: IPv4Address | IPv6Address,
+  bound: boolean,
+): Error {
+  // An address that is not available is our own only if we asked for one.
+  const local = osError.syscall === 'bind' || (bound && osError.code === 'EADDRNOTAVAIL');
+  const message = `Could not connect to ${address}: ${osError.message}`;
+  if (local) return new ConnectBindError(message, { osError });
+  const error = getConnectError(osError, address);
+  return error instanceof ConnectBindError ? new ConnectError(message, { osError }) : error;
 }

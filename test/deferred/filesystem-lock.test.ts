@@ -1,0 +1,164 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import {
+  AlreadyTryingToLockError,
+  CancelledError,
+  DeferredFilesystemLock,
+  NotAcquiredError,
+  TimeoutError,
+} from '../../src/deferred/index.ts';
+import { collectReports, errorOf, StillClock, stateOf } from './support.ts';
+
+describe('DeferredFilesystemLock', () => {
+  collectReports();
+  let directory = '';
+  let name = '';
+  let clock = new StillClock();
+
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'strand-lock-'));
+    name = join(directory, 'lock');
+    clock = new StillClock();
+  });
+  afterEach(() => rmSync(directory, { recursive: true }));
+
+  /** The id of a process that has ended. */
+  function goneProcess(): number {
+    return spawnSync(process.execPath, ['--version']).pid;
+  }
+
+  it('lock() makes a file with the process id, unlock() removes it', () => {
+    const lock = new DeferredFilesystemLock(name, clock);
+    expect(lock.lock()).to.equal(true);
+    expect(lock.locked).to.equal(true);
+    expect(lock.clean).to.equal(true);
+    expect(readFileSync(name, 'utf8')).to.equal(String(process.pid));
+    expect(readdirSync(directory)).to.deep.equal(['lock']);
+    lock.unlock();
+    expect(lock.locked).to.equal(false);
+    expect(readdirSync(directory)).to.deep.equal([]);
+  });
+
+  it('lock() says no while another one has it, in this process or not', () => {
+    const lock = new DeferredFilesystemLock(name, clock);
+    expect(lock.lock()).to.equal(true);
+    expect(lock.lock()).to.equal(false);
+    expect(new DeferredFilesystemLock(name, clock).lock()).to.equal(false);
+    lock.unlock();
+    writeFileSync(name, String(process.ppid));
+    expect(lock.lock()).to.equal(false);
+    expect(readdirSync(directory)).to.deep.equal(['lock']);
+  });
+
+  it('lock() takes over the lock of a process that is gone, and is then not clean', () => {
+    writeFileSync(name, String(goneProcess()));
+    const lock = new DeferredFilesystemLock(name, clock);
+    expect(lock.lock()).to.equal(true);
+    expect(lock.clean).to.equal(false);
+    expect(readFileSync(name, 'utf8')).to.equal(String(process.pid));
+    expect(readdirSync(directory)).to.deep.equal(['lock']);
+    lock.unlock();
+    expect(lock.lock()).to.equal(true);
+    expect(lock.clean).to.equal(true);
+  });
+
+  it('lock() leaves alone a file that is no lock', () => {
+    writeFileSync(name, 'precious');
+    expect(new DeferredFilesystemLock(name, clock).lock()).to.equal(false);
+    expect(readFileSync(name, 'utf8')).to.equal('precious');
+  });
+
+  it('lock() throws the error of the file system', () => {
+    const lock = new DeferredFilesystemLock(join(directory, 'absent', 'lock'), clock);
+    expect(() => lock.lock())
+      .to.throw()
+      .with.property('code', 'ENOENT');
+    expect(errorOf(lock.deferUntilLocked())).to.have.property('code', 'ENOENT');
+  });
+
+  it('unlock() of what it does not have throws', () => {
+    const lock = new DeferredFilesystemLock(name, clock);
+    expect(() => lock.unlock()).to.throw(
+      NotAcquiredError,
+      `Cannot unlock '${name}': nobody has it`,
+    );
+    const other = new DeferredFilesystemLock(name, clock);
+    other.lock();
+    expect(() => lock.unlock()).to.throw(NotAcquiredError);
+    expect(other.locked).to.equal(true);
+    writeFileSync(name, String(process.ppid));
+    expect(() => other.unlock()).to.throw(NotAcquiredError, `process ${process.ppid} has it`);
+    expect(other.locked).to.equal(false);
+  });
+
+  it('deferUntilLocked() fires at once if it is free', () => {
+    const lock = new DeferredFilesystemLock(name, clock);
+    expect(stateOf(lock.deferUntilLocked())).to.deep.equal(['value', undefined]);
+    expect(lock.locked).to.equal(true);
+    expect(clock.pending).to.deep.equal([]);
+  });
+
+  it('deferUntilLocked() tries every second', () => {
+    const owner = new DeferredFilesystemLock(name, clock);
+    owner.lock();
+    const lock = new DeferredFilesystemLock(name, clock);
+    const d = lock.deferUntilLocked();
+    clock.advance(2.5);
+    owner.unlock();
+    clock.advance(0.4);
+    expect(d.called).to.equal(false);
+    clock.advance(0.1);
+    expect(d.called).to.equal(true);
+    expect(lock.locked).to.equal(true);
+    expect(clock.pending).to.deep.equal([]);
+  });
+
+  it('deferUntilLocked(timeout) tries a last time, then fails with TimeoutError', () => {
+    const owner = new DeferredFilesystemLock(name, clock);
+    owner.lock();
+    const lock = new DeferredFilesystemLock(name, clock);
+    const late = lock.deferUntilLocked(2.5);
+    clock.advance(2.5);
+    const error = errorOf(late);
+    expect(error)
+      .to.be.instanceOf(TimeoutError)
+      .with.property('message', `Locking '${name}' timed out after 2.5 s`);
+    expect(clock.pending).to.deep.equal([]);
+    const justInTime = lock.deferUntilLocked(2.5);
+    clock.advance(2.2);
+    owner.unlock();
+    clock.advance(0.3);
+    expect(justInTime.called).to.equal(true);
+    expect(lock.locked).to.equal(true);
+    expect(clock.pending).to.deep.equal([]);
+  });
+
+  it('a second deferUntilLocked() at the same time fails', () => {
+    const owner = new DeferredFilesystemLock(name, clock);
+    owner.lock();
+    const lock = new DeferredFilesystemLock(name, clock);
+    const first = lock.deferUntilLocked();
+    expect(errorOf(lock.deferUntilLocked())).to.be.instanceOf(AlreadyTryingToLockError);
+    owner.unlock();
+    clock.advance(1);
+    expect(first.called).to.equal(true);
+    lock.unlock();
+    expect(lock.deferUntilLocked().called).to.equal(true);
+  });
+
+  it('cancel() stops both timers, and does not lock', () => {
+    const owner = new DeferredFilesystemLock(name, clock);
+    owner.lock();
+    const lock = new DeferredFilesystemLock(name, clock);
+    const d = lock.deferUntilLocked(10);
+    owner.unlock();
+    d.cancel();
+    expect(errorOf(d)).to.be.instanceOf(CancelledError);
+    expect(clock.pending).to.deep.equal([]);
+    expect(lock.locked).to.equal(false);
+    expect(lock.deferUntilLocked().called).to.equal(true);
+  });
+});
