@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { markHandled, unmarkHandled } from './chain.ts';
 import { Deferred, type Unwrapped } from './deferred.ts';
 import { CancelledError, FailureGroup, FirstError } from './errors.ts';
@@ -34,11 +35,17 @@ export interface DeferredListOptions extends GatherOptions {
 }
 
 /** The result of a {@link DeferredList} with options `O`. */
-export type ListResult<L extends readonly unknown[], O extends DeferredListOptions> = O extends {
-  fireOnOneCallback: true;
-}
-  ? [value: Unwrapped<L[number]>, index: number] | OutcomesOf<L>
-  : OutcomesOf<L>;
+export type ListResult<L extends readonly unknown[], O extends DeferredListOptions> =
+  MayFireOnOne<O> extends true
+    ? [value: Unwrapped<L[number]>, index: number] | OutcomesOf<L>
+    : OutcomesOf<L>;
+
+/** Whether `fireOnOneCallback` is true, or a boolean of which only the run shows what it is. */
+type MayFireOnOne<O extends DeferredListOptions> = 'fireOnOneCallback' extends keyof O
+  ? true extends O['fireOnOneCallback']
+    ? true
+    : false
+  : false;
 
 /**
  * Waits for all of a list: fires with an array of `[success, value or Failure]` pairs in the order of the list, at once if the list is
@@ -60,10 +67,10 @@ export class DeferredList<
   #missing: number;
   #cancelled = false;
 
-  /** @throws {TypeError} if the list holds something that is neither a Deferred nor a promise. */
+  /** @throws {TypeError} if it is no list, or holds something that is neither a Deferred nor a promise. */
   constructor(list: L, options?: O) {
     super();
-    this.#options = options ?? {};
+    this.#options = checked(options ?? {});
     this.#children = deferredsOf(list);
     this.#missing = this.#children.length;
     this.#outcomes = new Array<Outcome<unknown>>(this.#missing);
@@ -143,8 +150,9 @@ export class DeferredList<
  */
 export function gatherResults<const L extends readonly PromiseLike<unknown>[]>(
   list: L,
-  { consumeErrors }: GatherOptions = {},
+  options: GatherOptions = {},
 ): Deferred<ValuesOf<L>> {
+  const { consumeErrors } = checked(options);
   const all: Deferred<unknown> = new DeferredList(list, { fireOnOneErrback: true, consumeErrors });
   return all.addCallback((outcomes) => {
     const pairs = outcomes as Outcome<unknown>[]; // which a list that fires on no single callback fires with
@@ -154,7 +162,8 @@ export function gatherResults<const L extends readonly PromiseLike<unknown>[]>(
 
 /**
  * Waits for the first of a list to succeed: fires with `[index, value]` and cancels the others, whose failures end here. If all
- * fail, fails with a {@link FailureGroup} (at once for an empty list). `cancel()` cancels all of them. Twisted: `defer.race`.
+ * fail, fails with a {@link FailureGroup} (at once for an empty list). `cancel()` cancels all of them, and what then comes of them is
+ * the result: a FailureGroup of {@link CancelledError}s in general. Twisted: `defer.race`.
  */
 export function race<const L extends readonly PromiseLike<unknown>[]>(
   list: L,
@@ -163,7 +172,10 @@ export function race<const L extends readonly PromiseLike<unknown>[]>(
   const failures: Failure[] = new Array(children.length);
   let missing = children.length;
   let decided = false;
+  let cancelling = false;
   const cancelAll = (cause?: unknown): void => {
+    if (cancelling) return; // one that wins because it is cancelled: the others are being cancelled already
+    cancelling = true;
     for (const child of children) {
       try {
         child.cancel(cause);
@@ -172,21 +184,18 @@ export function race<const L extends readonly PromiseLike<unknown>[]>(
       }
     }
   };
-  const result = new Deferred<[index: number, value: unknown]>((_, cause) => {
-    decided = true;
-    cancelAll(cause);
-  });
+  const result = new Deferred<[index: number, value: unknown]>((_, cause) => cancelAll(cause));
   const lost = (): void => {
-    if (!decided && missing === 0) result.errback(new FailureGroup(failures));
+    if (missing === 0 && !decided && !result.called) result.errback(new FailureGroup(failures));
   };
   for (const [index, child] of children.entries()) {
     child.addCallbacks(
       (value) => {
         missing -= 1;
-        if (decided) return;
+        if (decided || result.called) return;
         decided = true;
         cancelAll(); // the winner has its result: nothing to cancel
-        result.callback([index, value]);
+        if (!result.called) result.callback([index, value]); // unless somebody cancelled it just now
       },
       (failure) => {
         missing -= 1;
@@ -199,8 +208,19 @@ export function race<const L extends readonly PromiseLike<unknown>[]>(
   return result as Deferred<[index: number, value: Unwrapped<L[number]>]>; // the list's own results
 }
 
+/** Whoever gives them in Twisted's order would otherwise wait for something else than he meant. */
+function checked<O>(options: O): O {
+  if (typeof options === 'object' && options !== null) return options;
+  throw new TypeError(
+    `Cannot take ${inspect(options)} as options: needs an object, as { consumeErrors: true }`,
+  );
+}
+
 /** A copy of the list, in which promises are Deferreds. */
 function deferredsOf(list: readonly PromiseLike<unknown>[]): Deferred<unknown>[] {
+  if (!Array.isArray(list)) {
+    throw new TypeError(`Cannot wait for ${inspect(list, { depth: 0 })}: not an array`);
+  }
   return list.map((each, index) => {
     if (each instanceof Deferred) return each;
     if (isThenable(each)) return Deferred.fromPromise(each);

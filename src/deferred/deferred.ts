@@ -36,7 +36,19 @@ export type Unwrapped<U> = Exclude<Awaited<U>, Failure>;
 /** Stops the work behind a Deferred. `cause` is what {@link Deferred.cancel} was given. */
 export type Canceller<T> = (deferred: Deferred<T>, cause?: unknown) => void;
 
+/** A promise, but no Deferred, which has to be chained. */
+export type NotDeferred<T> = PromiseLike<T> & { readonly addCallback?: never };
+
 type Nothing = null | undefined;
+
+/** The arguments that the functions of a pair get besides the result. */
+export interface PairArgs<A extends unknown[], B extends unknown[]> {
+  readonly callbackArgs?: A | Nothing;
+  readonly errbackArgs?: B | Nothing;
+}
+
+// The built-in one does not know arrays that are readonly.
+const isArray = Array.isArray as (value: unknown) => value is readonly unknown[];
 
 /**
  * A result that is not there yet: callbacks are added now and run when it comes, each getting what the one before it
@@ -96,7 +108,7 @@ export class Deferred<T = unknown> implements PromiseLike<T> {
    * @throws {AlreadyCalledError} if it has been fired before.
    * @throws {TypeError} if the result is a Deferred: return it from a callback, or `chainDeferred` it.
    */
-  callback(result: T | PromiseLike<T>): void {
+  callback(result: T | NotDeferred<T> | Failure): void {
     if (isChain(result)) {
       throw new TypeError(
         'Cannot fire a Deferred with a Deferred: chain them, or return it from a callback',
@@ -120,33 +132,73 @@ export class Deferred<T = unknown> implements PromiseLike<T> {
    * @param callback null passes a result through
    * @param errback null passes a failure through
    * @param callbackArgs given to `callback` after the result
-   * @param errbackArgs given to `errback` after the failure
+   * @param errbackArgs given to `errback` after the failure. Both also as options: `{ callbackArgs: ['x'] }`
    * @returns this Deferred
    */
-  addCallbacks<U, A extends unknown[] = []>(
-    callback: (value: T, ...args: A) => U,
-    errback?: Nothing,
-    callbackArgs?: A,
-  ): Deferred<Unwrapped<U>>;
-  addCallbacks<V, B extends unknown[] = []>(
-    callback: Nothing,
-    errback: (failure: Failure, ...args: B) => V,
-    callbackArgs?: readonly unknown[],
-    errbackArgs?: B,
-  ): Deferred<T | Unwrapped<V>>;
+  addCallbacks<U>(callback: (value: T) => U, errback?: Nothing): Deferred<Unwrapped<U>>;
+  addCallbacks<V>(callback: Nothing, errback: (failure: Failure) => V): Deferred<T | Unwrapped<V>>;
+  addCallbacks<U, V>(
+    callback: (value: T) => U,
+    errback: (failure: Failure) => V,
+  ): Deferred<Unwrapped<U> | Unwrapped<V>>;
+  // Functions of which only the run shows whether they are there.
+  addCallbacks<U = never, V = never>(
+    callback: ((value: T) => U) | Nothing,
+    errback?: ((failure: Failure) => V) | Nothing,
+  ): Deferred<T | Unwrapped<U> | Unwrapped<V>>;
+  // With extra arguments, by name.
   addCallbacks<U, V, A extends unknown[] = [], B extends unknown[] = []>(
     callback: (value: T, ...args: A) => U,
     errback: (failure: Failure, ...args: B) => V,
-    callbackArgs?: A,
-    errbackArgs?: B,
+    args: PairArgs<A, B>,
+  ): Deferred<Unwrapped<U> | Unwrapped<V>>;
+  addCallbacks<U = never, V = never, A extends unknown[] = [], B extends unknown[] = []>(
+    callback: ((value: T, ...args: A) => U) | Nothing,
+    errback: ((failure: Failure, ...args: B) => V) | Nothing,
+    args: PairArgs<A, B>,
+  ): Deferred<T | Unwrapped<U> | Unwrapped<V>>;
+  // With extra arguments in order, which must be there if a function wants them.
+  addCallbacks<U, A extends unknown[]>(
+    callback: (value: T, ...args: A) => U,
+    errback: Nothing,
+    callbackArgs: A,
+    errbackArgs?: readonly unknown[] | Nothing,
+  ): Deferred<Unwrapped<U>>;
+  addCallbacks<V, B extends unknown[]>(
+    callback: Nothing,
+    errback: (failure: Failure, ...args: B) => V,
+    callbackArgs: readonly unknown[] | Nothing,
+    errbackArgs: B,
+  ): Deferred<T | Unwrapped<V>>;
+  addCallbacks<U, V, A extends unknown[]>(
+    callback: (value: T, ...args: A) => U,
+    errback: (failure: Failure) => V,
+    callbackArgs: A,
+    errbackArgs?: readonly [] | Nothing,
+  ): Deferred<Unwrapped<U> | Unwrapped<V>>;
+  addCallbacks<U, V, B extends unknown[]>(
+    callback: (value: T) => U,
+    errback: (failure: Failure, ...args: B) => V,
+    callbackArgs: readonly [] | Nothing,
+    errbackArgs: B,
+  ): Deferred<Unwrapped<U> | Unwrapped<V>>;
+  addCallbacks<U, V, A extends unknown[], B extends unknown[]>(
+    callback: (value: T, ...args: A) => U,
+    errback: (failure: Failure, ...args: B) => V,
+    callbackArgs: A,
+    errbackArgs: B,
   ): Deferred<Unwrapped<U> | Unwrapped<V>>;
   addCallbacks(
     callback: ((value: never, ...args: never[]) => unknown) | Nothing,
     errback?: ((failure: Failure, ...args: never[]) => unknown) | Nothing,
-    callbackArgs?: readonly unknown[],
-    errbackArgs?: readonly unknown[],
+    args?: readonly unknown[] | PairArgs<unknown[], unknown[]> | Nothing,
+    moreArgs?: readonly unknown[] | Nothing,
   ): unknown {
-    addLink(this, stepOf(callback, callbackArgs), stepOf(errback, errbackArgs));
+    const both =
+      args === null || args === undefined || isArray(args)
+        ? { callbackArgs: args, errbackArgs: moreArgs }
+        : args;
+    addLink(this, stepOf(callback, both.callbackArgs), stepOf(errback, both.errbackArgs));
     return this;
   }
 
@@ -185,9 +237,17 @@ export class Deferred<T = unknown> implements PromiseLike<T> {
     return this;
   }
 
-  /** Fires `other` with this one's result or failure. Callbacks added here afterwards get undefined. Returns this Deferred. */
-  chainDeferred(other: Deferred<T>): Deferred<undefined>;
-  chainDeferred(other: Deferred<T>): unknown {
+  /**
+   * Fires `other` with this one's result or failure. Callbacks added here afterwards get undefined. Returns this Deferred.
+   * @throws {TypeError} if `other` is no Deferred.
+   */
+  chainDeferred<U>(this: Deferred<NoInfer<U>>, other: Deferred<U>): Deferred<undefined>;
+  chainDeferred(other: unknown): unknown {
+    if (!isChain(other)) {
+      throw new TypeError(
+        `Cannot chain a Deferred to ${inspect(other, { depth: 0 })}: not a Deferred`,
+      );
+    }
     addFiring(this, other);
     return this;
   }
@@ -223,16 +283,22 @@ export class Deferred<T = unknown> implements PromiseLike<T> {
    * what was added before this call, not after. Returns this Deferred.
    * @param seconds in seconds
    * @param clock by default the reactor
-   * @param onTimeoutCancel gets what came of the cancellation, and `seconds`; what it returns or throws takes its place
+   * @param onTimeoutCancel gets what came of the cancellation, and `seconds`; what it returns or throws takes its place. Also as an
+   *   option: `{ onTimeoutCancel }`
    * @throws {NoClockError} if no clock is given and there is no default one.
    */
   addTimeout<U = never>(
     seconds: number,
-    clock: DeferredClock = getDefaultClock(),
-    onTimeoutCancel: ((value: T | Failure, seconds: number) => U) | Nothing = null,
+    clock?: DeferredClock | Nothing,
+    onTimeoutCancel?:
+      | ((value: T | Failure, seconds: number) => U)
+      | { onTimeoutCancel?: ((value: T | Failure, seconds: number) => U) | Nothing }
+      | Nothing,
   ): Deferred<T | Unwrapped<U>> {
+    const replace =
+      typeof onTimeoutCancel === 'object' ? onTimeoutCancel?.onTimeoutCancel : onTimeoutCancel;
     let timedOut = false;
-    const timer = clock.callLater(seconds, () => {
+    const timer = (clock ?? getDefaultClock()).callLater(seconds, () => {
       timedOut = true;
       this.cancel();
     });
@@ -241,7 +307,7 @@ export class Deferred<T = unknown> implements PromiseLike<T> {
         if (timer.active()) timer.cancel();
         return value;
       }
-      if (onTimeoutCancel) return onTimeoutCancel(value, seconds);
+      if (replace) return replace(value, seconds);
       if (!(value instanceof Failure) || value.check(CancelledError) === null) return value;
       throw new TimeoutError(seconds, 'Deferred', { cause: value.value });
     }) as Deferred<T | Unwrapped<U>>; // the four ways out above are exactly these
@@ -378,13 +444,13 @@ setChainClass(Deferred);
  * A user's function, or null for none, as a step. Extra arguments are the rare case, and the only one that costs a closure.
  * @throws {TypeError} if `f` is neither a function nor null.
  */
-function stepOf(f: unknown, args: readonly unknown[] | undefined): Step | undefined {
+function stepOf(f: unknown, args: readonly unknown[] | Nothing): Step | undefined {
   if (typeof f !== 'function') {
     if (f === null || f === undefined) return undefined;
     throw new TypeError(`Cannot add ${inspect(f)} to a Deferred: not a function`);
   }
   // The types of value and arguments were checked where the function was added; a chain does not keep them.
-  if (args === undefined || args.length === 0) return f as Step;
+  if (args === undefined || args === null || args.length === 0) return f as Step;
   const withArgs = f as (...all: unknown[]) => unknown;
   return (value) => withArgs(value, ...args);
 }

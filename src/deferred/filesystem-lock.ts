@@ -29,11 +29,15 @@ export class DeferredFilesystemLock {
 
   /**
    * @param name the path of the file to make
-   * @param scheduler by default the reactor
+   * @param scheduler a clock, also as the option `scheduler`; by default the reactor
    */
-  constructor(name: string, scheduler?: DeferredClock) {
+  constructor(
+    name: string,
+    scheduler?: DeferredClock | { scheduler?: DeferredClock | null | undefined } | null,
+  ) {
     this.name = name;
-    this.#clock = scheduler;
+    const clock = scheduler && !('callLater' in scheduler) ? scheduler.scheduler : scheduler;
+    this.#clock = clock ?? undefined;
   }
 
   /** Whether this object has the lock. */
@@ -89,20 +93,24 @@ export class DeferredFilesystemLock {
 
   /**
    * Tries now and then every second, and fires with undefined when it has the lock. `cancel()` ends it.
-   * @param timeout in seconds: then it tries once more, and fails with {@link TimeoutError}; by default it tries for ever
+   * @param limit in seconds, also as the option `timeout`: then it tries once more, and fails with {@link TimeoutError}; by default it
+   *   tries for ever
    * @returns a Deferred that fails with {@link AlreadyTryingToLockError} if an earlier call is still trying, and with the file
    *   system's error if there is one
    */
-  deferUntilLocked(timeout?: number): Deferred<undefined> {
+  deferUntilLocked(
+    limit?: number | { timeout?: number | null | undefined } | null,
+  ): Deferred<undefined> {
+    const timeout = typeof limit === 'object' ? limit?.timeout : limit;
     if (this.#trying) {
       return fail(new AlreadyTryingToLockError(`Already trying to lock '${this.name}'`));
     }
     let retry: DeferredTimer | undefined;
-    let limit: DeferredTimer | undefined;
+    let last: DeferredTimer | undefined;
     const finish = (): void => {
       this.#trying = false;
       if (retry?.active()) retry.cancel();
-      if (limit?.active()) limit.cancel();
+      if (last?.active()) last.cancel();
     };
     const deferred = new Deferred<undefined>(finish);
     /** Returns whether it is over. */
@@ -120,17 +128,22 @@ export class DeferredFilesystemLock {
     };
     this.#trying = true;
     if (attempt()) return deferred;
-    const clock = this.#clock ?? getDefaultClock();
-    const again = (): void => {
-      if (!attempt()) retry = clock.callLater(INTERVAL, again);
-    };
-    retry = clock.callLater(INTERVAL, again);
-    if (timeout !== undefined) {
-      limit = clock.callLater(timeout, () => {
-        if (attempt()) return;
-        finish();
-        deferred.errback(new TimeoutError(timeout, `Locking '${this.name}'`));
-      });
+    try {
+      const clock = this.#clock ?? getDefaultClock();
+      const again = (): void => {
+        if (!attempt()) retry = clock.callLater(INTERVAL, again);
+      };
+      retry = clock.callLater(INTERVAL, again);
+      if (timeout !== undefined && timeout !== null) {
+        last = clock.callLater(timeout, () => {
+          if (attempt()) return;
+          finish();
+          deferred.errback(new TimeoutError(timeout, `Locking '${this.name}'`));
+        });
+      }
+    } catch (error) {
+      finish(); // there is no clock, or it takes no such time: nothing is tried any more
+      throw error;
     }
     return deferred;
   }

@@ -17,7 +17,13 @@ export {
   type ValuesOf,
 } from './combinators.ts';
 export { getDebugging, setDebugging } from './debugging.ts';
-export { type Canceller, Deferred, type Unwrapped } from './deferred.ts';
+export {
+  type Canceller,
+  Deferred,
+  type NotDeferred,
+  type PairArgs,
+  type Unwrapped,
+} from './deferred.ts';
 export {
   AlreadyCalledError,
   AlreadyTryingToLockError,
@@ -52,4 +58,10 @@ export {
   SUCCESS,
   succeed,
 } from './shortcuts.ts';
-export { DeferredLock, DeferredQueue, DeferredSemaphore, type Held } from './sync.ts';
+export {
+  DeferredLock,
+  DeferredQueue,
+  type DeferredQueueOptions,
+  DeferredSemaphore,
+  type Held,
+} from './sync.ts';

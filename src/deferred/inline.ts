@@ -32,7 +32,7 @@ import { isThenable } from './thenable.ts';
  *
  * Twisted: `defer.inlineCallbacks`.
  *
- * @throws {TypeError} the returned function does, if `f` returns no generator.
+ * @throws {TypeError} if `f` is no function; the returned function does, if `f` returns no generator.
  *
  * @example
  * const fetchBoth = inlineCallbacks(function* (a: string, b: string) {
@@ -44,6 +44,11 @@ import { isThenable } from './thenable.ts';
 export function inlineCallbacks<This, A extends unknown[], R>(
   f: (this: This, ...args: A) => Generator<unknown, R, unknown>,
 ): (this: This, ...args: A) => Deferred<Unwrapped<R>> {
+  if (typeof f !== 'function') {
+    throw new TypeError(
+      `inlineCallbacks needs a generator function, not ${inspect(f, { depth: 0 })}`,
+    );
+  }
   const wrapper = function (this: This, ...args: A): Deferred<Unwrapped<R>> {
     const generator: unknown = f.apply(this, args);
     if (!isGenerator(generator)) {

@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module';
 import type { Observable, Subscription } from 'rxjs';
+import { fire } from './chain.ts';
 import type { Deferred } from './deferred.ts';
 import type { Failure } from './failure.ts';
 
@@ -67,14 +68,14 @@ export function takeFrom(
   };
   subscription = source.subscribe({
     next: (next) => {
-      if (take === 'first') finish(() => deferred.callback(next));
+      if (take === 'first') finish(() => fire(deferred, next));
       else value = { last: next };
     },
     error: (error: unknown) => finish(() => deferred.errback(error)),
     complete: () =>
       finish(() => {
         if (value === undefined) deferred.errback(new EmptyError());
-        else deferred.callback(value.last);
+        else fire(deferred, value.last); // which may be a Deferred: then it is waited for
       }),
   });
   if (done) subscription.unsubscribe(); // it began, and was done, inside subscribe()

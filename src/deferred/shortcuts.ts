@@ -1,4 +1,4 @@
-import { Deferred } from './deferred.ts';
+import { Deferred, type NotDeferred } from './deferred.ts';
 import type { Failure } from './failure.ts';
 import { reportFailure } from './report.ts';
 import { isThenable } from './thenable.ts';
@@ -10,7 +10,7 @@ export const FAILURE = false;
 
 /** A Deferred that has its result. Twisted: `defer.succeed`. */
 export function succeed(): Deferred<undefined>;
-export function succeed<T>(result: T | PromiseLike<T>): Deferred<T>;
+export function succeed<T>(result: T | NotDeferred<T>): Deferred<T>;
 export function succeed(result?: unknown): Deferred<unknown> {
   const deferred = new Deferred<unknown>();
   deferred.callback(result);
@@ -25,24 +25,26 @@ export function fail(error: unknown): Deferred<never> {
 }
 
 /**
- * Calls `f(...args)` and returns a fired Deferred of what it returned or threw. Does not look inside: for functions that
- * may return a Deferred or a promise use {@link maybeDeferred}. Twisted: `defer.execute`.
+ * Calls `f(...args)` and returns a fired Deferred of what it returned or threw. For functions that may return a Deferred use
+ * {@link maybeDeferred}. Twisted: `defer.execute`.
+ * @throws {TypeError} if `f` returns a Deferred, which cannot be the result of another.
  */
 export function execute<A extends unknown[], R>(
   f: (...args: A) => R,
   ...args: A
-): Deferred<Exclude<R, Failure>> {
-  const deferred = new Deferred<Exclude<R, Failure>>();
+): Deferred<Exclude<Awaited<R>, Failure>> {
+  const deferred = new Deferred<unknown>();
+  // A Failure goes to the errbacks, and a promise is waited for, so that callbacks only ever see the rest.
+  const typed = deferred as Deferred<unknown> as Deferred<Exclude<Awaited<R>, Failure>>;
   let result: R;
   try {
     result = f(...args);
   } catch (error) {
     deferred.errback(error);
-    return deferred;
+    return typed;
   }
-  // A Failure goes to the errbacks, so that callbacks only ever see the rest.
-  deferred.callback(result as Exclude<R, Failure>);
-  return deferred;
+  deferred.callback(result);
+  return typed;
 }
 
 /**

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { Deferred } from './deferred.ts';
 import { NotAcquiredError, QueueOverflow, QueueUnderflow } from './errors.ts';
 import type { Failure } from './failure.ts';
@@ -151,6 +152,22 @@ export class DeferredSemaphore extends Tokens {
   }
 }
 
+/** Options of a {@link DeferredQueue}. */
+export interface DeferredQueueOptions {
+  /** How many objects may be stored, by default any number; 0: only those somebody waits for. */
+  size?: number | null | undefined;
+  /** How many `get()` may wait, by default any number. */
+  backlog?: number | null | undefined;
+}
+
+function boundOf(name: string, bound: number | null | undefined): number | undefined {
+  if (bound === null || bound === undefined) return undefined;
+  if (typeof bound === 'number' && bound >= 0) return bound;
+  throw new RangeError(
+    `Cannot make a DeferredQueue with ${name} ${inspect(bound)}: needs a number from 0 on`,
+  );
+}
+
 /**
  * A queue whose `get()` waits: objects go to those who asked first, in order. Both sides can be bounded.
  * Twisted: `defer.DeferredQueue`.
@@ -164,12 +181,14 @@ export class DeferredQueue<T> {
   readonly backlog: number | undefined;
 
   /**
-   * @param size how many objects may be stored, by default any number; 0: only those somebody waits for
-   * @param backlog how many `get()` may wait, by default any number
+   * @param bounds options `size` and `backlog`; or, as in Twisted, the two numbers in this order
+   * @throws {RangeError} if a bound is not a number from 0 on.
    */
-  constructor(size?: number | null, backlog?: number | null) {
-    this.size = size ?? undefined;
-    this.backlog = backlog ?? undefined;
+  constructor(bounds?: DeferredQueueOptions | number | null, backlog?: number | null) {
+    const options =
+      typeof bounds === 'object' && bounds !== null ? bounds : { size: bounds, backlog };
+    this.size = boundOf('size', options.size);
+    this.backlog = boundOf('backlog', options.backlog);
   }
 
   /** The objects stored, oldest first: a copy. */
@@ -185,8 +204,12 @@ export class DeferredQueue<T> {
   /**
    * Hands `object` to the one who waits longest, here and now, or stores it.
    * @throws {QueueOverflow} if nobody waits and `size` objects are stored.
+   * @throws {TypeError} if it is a Deferred: no Deferred can be the result of another.
    */
   put(object: T): void {
+    if (object instanceof Deferred) {
+      throw new TypeError('Cannot put a Deferred into a DeferredQueue: put its result');
+    }
     const waiter = this.#line.next();
     if (waiter !== undefined) {
       waiter.callback(object);

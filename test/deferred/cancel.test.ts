@@ -231,6 +231,11 @@ describe('Deferred: addTimeout()', () => {
     expect(got[0]).to.have.property('value').instanceOf(CancelledError);
     expect(got[1]).to.equal(3);
     expect(stateOf(d)).to.deep.equal(['value', 'instead']);
+    const named = new Deferred<string>().addTimeout(3, clock, {
+      onTimeoutCancel: (_value, seconds) => `after ${seconds}`,
+    });
+    clock.advance(3);
+    expect(stateOf(named)).to.deep.equal(['value', 'after 3']);
   });
 
   it('onTimeoutCancel is not called when it is cancelled by hand or fired', () => {

@@ -31,6 +31,19 @@ describe('Deferred: the chain', () => {
     expect(d.called).to.equal(true);
   });
 
+  it('addCallbacks() takes extra arguments as two arrays, or as options', () => {
+    const log: unknown[] = [];
+    const note = (...all: unknown[]): unknown => log.push(all);
+    const failure = new Failure(boom);
+    for (const d of [new Deferred<number>(), fail(failure)]) {
+      d.addCallbacks(note, note, { callbackArgs: ['a', 'b'], errbackArgs: ['c'] });
+      if (!d.called) d.callback(1);
+    }
+    fail(failure).addCallbacks(note, note, { callbackArgs: ['a'] });
+    fail(failure).addCallbacks(note, note, ['a'], ['c']);
+    expect(log).to.deep.equal([[1, 'a', 'b'], [failure, 'c'], [failure], [failure, 'c']]);
+  });
+
   it('the adding methods return the Deferred itself', () => {
     const d = new Deferred<number>();
     expect(d.addCallback((n) => n)).to.equal(d);

@@ -243,6 +243,18 @@ describe('Deferreds that wait for one another', () => {
       expect(stateOf(other)).to.deep.equal(['value', 1]);
     });
 
+    it('throws TypeError for what is no Deferred, and leaves the chain alone', () => {
+      const d = new Deferred<number>();
+      for (const other of [undefined, null, Promise.resolve(1), () => 1]) {
+        expect(() => d.chainDeferred(other as never)).to.throw(
+          TypeError,
+          'Cannot chain a Deferred to',
+        );
+      }
+      d.errback(boom);
+      expect(errorOf(d)).to.equal(boom);
+    });
+
     it('is ignored once by another that was cancelled without a canceller', () => {
       const other = new Deferred<number>();
       other.addErrback(() => 0);

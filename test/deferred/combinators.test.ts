@@ -206,6 +206,22 @@ describe('gatherResults()', () => {
   });
 });
 
+describe('Lists that are none', () => {
+  it('are refused, and so are options that are none', () => {
+    for (const wrong of [undefined, 5, new Set([succeed(1)])]) {
+      for (const combine of [
+        (list: never) => new DeferredList(list),
+        (list: never) => gatherResults(list),
+        (list: never) => race(list),
+      ]) {
+        expect(() => combine(wrong as never)).to.throw(TypeError, ': not an array');
+      }
+    }
+    expect(() => new DeferredList([], true as never)).to.throw(TypeError, 'options');
+    expect(() => gatherResults([], true as never)).to.throw(TypeError, 'options');
+  });
+});
+
 describe('race()', () => {
   const reports = collectReports();
 
@@ -241,12 +257,39 @@ describe('race()', () => {
     expect(errorOf(race([]))).to.be.instanceOf(FailureGroup);
   });
 
-  it('cancel() cancels all, and fails with CancelledError', async () => {
+  it('cancel() cancels all, and fails as all of them then do', async () => {
     const cancelled: unknown[] = [];
     const first = race([cancellable(cancelled, 'a'), cancellable(cancelled, 'b')]);
     first.cancel();
     expect(cancelled).to.deep.equal(['a', 'b']);
+    const error = errorOf(first);
+    expect(error).to.be.instanceOf(FailureGroup);
+    expect((error as FailureGroup).failures.map((f) => f.check(CancelledError))).to.deep.equal([
+      CancelledError,
+      CancelledError,
+    ]);
+    await turn();
+    expect(reports).to.deep.equal([]);
+  });
+
+  it('cancel() is won by the first whose canceller brings a value', () => {
+    const cancelled: unknown[] = [];
+    const brings = new Deferred<string>((d) => d.callback('in time'));
+    const first = race([cancellable<string>(cancelled), brings, cancellable<string>(cancelled)]);
+    first.cancel();
+    expect(stateOf(first)).to.deep.equal(['value', [1, 'in time']]);
+    expect(cancelled).to.deep.equal(['cancelled', 'cancelled']);
+  });
+
+  it('cancel() ends it though one goes on, whose result then counts no more', async () => {
+    const inner = new Deferred<string>();
+    const goesOn = new Deferred<string>((d) => d.callback(inner.toPromise()));
+    const first = race([goesOn, new Deferred<string>()]);
+    goesOn.pause();
+    first.cancel();
     expect(errorOf(first)).to.be.instanceOf(CancelledError);
+    goesOn.unpause();
+    inner.callback('too late');
     await turn();
     expect(reports).to.deep.equal([]);
   });

@@ -6,6 +6,7 @@ import { expect } from 'chai';
 import {
   AlreadyTryingToLockError,
   CancelledError,
+  type DeferredClock,
   DeferredFilesystemLock,
   NotAcquiredError,
   TimeoutError,
@@ -134,6 +135,40 @@ describe('DeferredFilesystemLock', () => {
     expect(justInTime.called).to.equal(true);
     expect(lock.locked).to.equal(true);
     expect(clock.pending).to.deep.equal([]);
+  });
+
+  it('takes the scheduler and the timeout as options as well', () => {
+    const owner = new DeferredFilesystemLock(name, { scheduler: clock });
+    owner.lock();
+    const lock = new DeferredFilesystemLock(name, { scheduler: clock });
+    const late = lock.deferUntilLocked({ timeout: 2.5 });
+    expect(clock.pending).to.deep.equal([1, 2.5]);
+    clock.advance(2.5);
+    expect(errorOf(late)).to.be.instanceOf(TimeoutError);
+    const d = lock.deferUntilLocked({});
+    owner.unlock();
+    clock.advance(1);
+    expect(d.called).to.equal(true);
+  });
+
+  it('deferUntilLocked() that throws, for a clock that takes no such time, can be tried again', () => {
+    const owner = new DeferredFilesystemLock(name, clock);
+    owner.lock();
+    const strict: DeferredClock = {
+      seconds: () => clock.seconds(),
+      callLater: (delay, f, ...args) => {
+        if (!(delay >= 0)) throw new RangeError('no such time');
+        return clock.callLater(delay, f, ...args);
+      },
+    };
+    const lock = new DeferredFilesystemLock(name, strict);
+    expect(() => lock.deferUntilLocked(-1)).to.throw(RangeError);
+    expect(clock.pending).to.deep.equal([]);
+    const d = lock.deferUntilLocked(5);
+    owner.unlock();
+    clock.advance(1);
+    expect(d.called).to.equal(true);
+    expect(lock.locked).to.equal(true);
   });
 
   it('a second deferUntilLocked() at the same time fails', () => {

@@ -179,6 +179,16 @@ describe('inlineCallbacks()', () => {
     expect(stateOf(last)).to.deep.equal(['value', 20_000]);
   });
 
+  it('takes functions only', () => {
+    const made = (function* () {})();
+    for (const wrong of [made, 5, undefined]) {
+      expect(() => inlineCallbacks(wrong as never)).to.throw(
+        TypeError,
+        'inlineCallbacks needs a generator function, not ',
+      );
+    }
+  });
+
   it('throws TypeError if the function returns no generator', () => {
     expect(() => inlineCallbacks((() => 5) as never)()).to.throw(
       TypeError,

@@ -109,6 +109,23 @@ describe('Deferred and rxjs', () => {
     expect(errorOf(Deferred.fromObservable(of(), 'first'))).to.be.instanceOf(EmptyError);
   });
 
+  it('fromObservable() waits for a Deferred or a promise that is the value', async () => {
+    const inner = new Deferred<number>();
+    const last = Deferred.fromObservable(of(succeed(1), inner));
+    const first = Deferred.fromObservable(of(inner), 'first');
+    expect(last.called).to.equal(true);
+    expect(stateOf(last)).to.deep.equal(['nothing']);
+    inner.callback(7);
+    expect(await last).to.equal(7);
+    expect(first.paused).to.equal(0);
+    expect(await Deferred.fromObservable(of(Promise.resolve(8)))).to.equal(8);
+    const cancelled: unknown[] = [];
+    const waiting = Deferred.fromObservable(of(cancellable(cancelled)));
+    waiting.cancel();
+    expect(cancelled).to.deep.equal(['cancelled']);
+    expect(errorOf(waiting)).to.be.instanceOf(CancelledError);
+  });
+
   it('cancel() unsubscribes', () => {
     const subject = new Subject<number>();
     const d = Deferred.fromObservable(subject);

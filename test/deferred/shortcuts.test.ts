@@ -27,7 +27,7 @@ describe('Shortcuts', () => {
     expect(errorOf(fail(boom))).to.equal(boom);
     const failure = new Failure(boom);
     expect(fail(failure).addErrback((f) => f === failure).result).to.equal(true);
-    expect(() => succeed(succeed(1))).to.throw(TypeError);
+    expect(() => succeed(succeed(1) as never)).to.throw(TypeError);
   });
 
   it('execute() has the result of a function now, whatever it is', () => {
@@ -35,6 +35,11 @@ describe('Shortcuts', () => {
     expect(stateOf(execute(sum, 1, 2))).to.deep.equal(['value', 3]);
     expect(errorOf(execute(throwBoom))).to.equal(boom);
     expect(errorOf(execute(() => new Failure(boom)))).to.equal(boom);
+  });
+
+  it('execute() waits for a promise, and refuses a Deferred, as succeed() does', async () => {
+    expect(await execute(async (n: number) => n, 4)).to.equal(4);
+    expect(() => execute(() => succeed(1))).to.throw(TypeError);
   });
 
   it('maybeDeferred() returns the very Deferred that the function returns', () => {

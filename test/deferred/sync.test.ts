@@ -243,6 +243,42 @@ describe('DeferredQueue', () => {
     expect(queue.get().called).to.equal(false);
   });
 
+  it('takes its bounds as options, or in order', () => {
+    for (const queue of [
+      new DeferredQueue<number>({ size: 1, backlog: 1 }),
+      new DeferredQueue<number>(1, 1),
+    ]) {
+      expect([queue.size, queue.backlog]).to.deep.equal([1, 1]);
+      queue.put(1);
+      expect(() => queue.put(2)).to.throw(QueueOverflow);
+      queue.get();
+      queue.get();
+      expect(() => queue.get()).to.throw(QueueUnderflow);
+    }
+    const none = new DeferredQueue<number>({});
+    expect([none.size, none.backlog]).to.deep.equal([undefined, undefined]);
+    const one = new DeferredQueue<number>({ backlog: 2 });
+    expect([one.size, one.backlog]).to.deep.equal([undefined, 2]);
+  });
+
+  it('takes no bound that is no number from 0 on', () => {
+    for (const wrong of [-1, Number.NaN, '5']) {
+      expect(() => new DeferredQueue(wrong as number)).to.throw(RangeError, 'size');
+      expect(() => new DeferredQueue({ backlog: wrong as number })).to.throw(RangeError, 'backlog');
+    }
+  });
+
+  it('put() throws TypeError for a Deferred, which could not be handed out as it is, and nothing is lost', () => {
+    const queue = new DeferredQueue<unknown>();
+    const first = queue.get();
+    expect(() => queue.put(new Deferred())).to.throw(TypeError, 'Cannot put a Deferred');
+    expect(queue.waiting).to.deep.equal([first]);
+    queue.put(1);
+    expect(first.result).to.equal(1);
+    expect(() => queue.put(new Deferred())).to.throw(TypeError);
+    expect(queue.pending).to.deep.equal([]);
+  });
+
   it('put() throws QueueOverflow over its size', () => {
     const queue = new DeferredQueue<number>(1);
     queue.put(1);

@@ -2,6 +2,7 @@
 import {
   Deferred,
   DeferredList,
+  type DeferredListOptions,
   DeferredQueue,
   DeferredSemaphore,
   ensureDeferred,
@@ -38,7 +39,7 @@ is<Deferred<number[]>>()(number.addCallback((n) => [n]).addCallback((list) => li
 // What a callback returns inside a Deferred or a promise is unwrapped; a Failure goes elsewhere.
 is<Deferred<string>>()(number.addCallback(() => text));
 is<Deferred<string>>()(
-  number.addCallback(() => succeed(text.addCallback((t) => t)).addCallback(() => text)),
+  number.addCallback(() => succeed(1).addCallback(() => text.addCallback((t) => t))),
 );
 is<Deferred<boolean>>()(number.addCallback(async () => promise));
 is<Deferred<number>>()(number.addCallback((n) => (n > 0 ? n : new Failure('negative'))));
@@ -78,6 +79,36 @@ is<Deferred<string | number>>()(
   ),
 );
 
+is<Deferred<number | string>>()(
+  number.addCallbacks(
+    (n) => n,
+    (_failure, s: string) => s,
+    [],
+    ['x'],
+  ),
+);
+is<Deferred<number | string>>()(number.addCallbacks(null, (_failure, s: string) => s, null, ['x']));
+// @ts-expect-error: the argument is missing
+number.addCallbacks((n: number, s: string) => s.repeat(n));
+// @ts-expect-error: the argument is missing
+number.addCallbacks(passthru, (_failure: Failure, s: string) => s);
+// @ts-expect-error: the argument is of another type
+number.addCallbacks((n: number, s: string) => s.repeat(n), null, [5]);
+is<Deferred<string | number>>()(
+  number.addCallbacks(
+    (n, s: string) => s.repeat(n),
+    (_failure, code: number) => code,
+    { callbackArgs: ['x'], errbackArgs: [5] },
+  ),
+);
+// Functions that may be there or not.
+declare const perhaps: ((n: number) => string) | undefined;
+declare const ifFailed: ((failure: Failure) => boolean) | undefined;
+is<Deferred<string | number>>()(number.addCallbacks(perhaps));
+is<Deferred<string | number | boolean>>()(number.addCallbacks(perhaps, ifFailed));
+is<Deferred<Date | number | boolean>>()(number.addCallbacks(() => new Date(), ifFailed));
+is<Deferred<number>>()(number.addCallbacks(null, null));
+
 // addBoth gets either.
 is<Deferred<boolean>>()(
   number.addBoth((result) => (result instanceof Failure ? promise : result > 0)),
@@ -86,24 +117,41 @@ is<Deferred<boolean>>()(
 // A timeout changes nothing, but for what takes the CancelledError's place.
 is<Deferred<number>>()(number.addTimeout(1));
 is<Deferred<number | 'late'>>()(number.addTimeout(1, undefined, () => 'late' as const));
+is<Deferred<number | 'late'>>()(
+  number.addTimeout(1, null, { onTimeoutCancel: () => 'late' as const }),
+);
 is<Deferred<number>>()(number.cancelOn(new AbortController().signal));
 is<Deferred<undefined>>()(number.chainDeferred(new Deferred<number>()));
+is<Deferred<undefined>>()(number.chainDeferred(new Deferred<number | string>()));
+is<Deferred<undefined>>()(number.chainDeferred(new Deferred()));
+export function chained<X>(one: Deferred<X>, two: Deferred<X>): Deferred<undefined> {
+  return one.chainDeferred(two);
+}
 // @ts-expect-error: the other one is of another type
 number.chainDeferred(text);
 
 // Firing.
 number.callback(1);
 number.callback(Promise.resolve(1));
+number.callback(new Failure('x'));
+number.addCallback(number.callback.bind(number));
 new Deferred<void>().callback();
 // @ts-expect-error: of another type
 number.callback('x');
 // @ts-expect-error: a result is missing
 number.callback();
+// @ts-expect-error: throws; chain them
+number.callback(new Deferred<number>());
+// @ts-expect-error: throws as well
+succeed(number);
+is<Deferred<boolean>>()(succeed(promise));
 is<number | Failure | undefined>()(number.result);
 
 // A Deferred of something is a Deferred of what is more general, and not the other way round.
 export const general: Deferred<unknown> = number;
 export const either: Deferred<number | string> = text;
+// @ts-expect-error: the other one takes less than there may be
+either.chainDeferred(text);
 // @ts-expect-error: not every number is a string
 export const wrong: Deferred<string> = number;
 export const failed: Deferred<number> = fail(new Error());
@@ -116,6 +164,7 @@ is<Deferred<Promise<boolean>> | Deferred<number>>()(
   null as unknown as Deferred<Promise<boolean>> | Deferred<number>,
 );
 is<Deferred<number>>()(execute((n: number) => n * 2, 1));
+is<Deferred<boolean>>()(execute(() => promise));
 is<Deferred<number>>()(maybeDeferred(() => number));
 is<Deferred<boolean>>()(maybeDeferred(async (flag: boolean) => flag, true));
 is<Deferred<string>>()(maybeDeferred((): string | Failure => 'x'));
@@ -134,6 +183,13 @@ is<Outcome<number>[]>()(await new DeferredList([] as Deferred<number>[]));
 is<[value: number | string, index: number] | [Outcome<number>, Outcome<string>]>()(
   await new DeferredList([number, text], { fireOnOneCallback: true }),
 );
+declare const options: DeferredListOptions;
+is<[value: number, index: number] | [Outcome<number>]>()(await new DeferredList([number], options));
+is<[value: number, index: number] | [Outcome<number>]>()(
+  await new DeferredList([number], { fireOnOneCallback: (await promise) as boolean }),
+);
+is<[Outcome<number>]>()(await new DeferredList([number], { consumeErrors: true }));
+is<[Outcome<number>]>()(await new DeferredList([number], { fireOnOneCallback: false }));
 is<Deferred<[index: number, value: number | string]>>()(race([number, text]));
 // @ts-expect-error: neither a Deferred nor a promise
 gatherResults([5]);
