@@ -6,15 +6,19 @@
  * CHAT_PORT and CHAT_INTERFACE say where it listens (6667 on 127.0.0.1).
  */
 import {
+  type Address,
   Application,
   Deferred,
   Factory,
   LineReceiver,
+  type ReactorTime,
   reactor,
   Service,
   TCPServer,
 } from '../../src/index.ts';
 
+/** How many may be there at once; who comes then is turned away. */
+const MOST = 1000;
 /** Lines a client may send at once, and lines per second after that. Whoever is quicker is kept waiting; nothing is lost. */
 const BURST = 200;
 const RATE = 50;
@@ -27,9 +31,13 @@ class Chat extends LineReceiver<ChatFactory> {
   nick = '';
   room = LOBBY;
   #tokens = BURST;
-  #filledAt = reactor.seconds();
+  #filledAt = 0;
 
   override connectionMade(): void {
+    this.#filledAt = this.factory.clock.seconds();
+    // More than the transport holds (64 KiB) is unread: whoever does not listen is shown the door, before he fills the memory.
+    const door = { pauseProducing: () => this.transport.abortConnection() };
+    this.transport.registerProducer({ ...door, resumeProducing() {}, stopProducing() {} }, true);
     this.nick = this.factory.newNick();
     this.factory.enter(this);
     this.sendLine(`* Welcome! You are ${this.nick} in ${LOBBY}. Try /help`);
@@ -56,18 +64,25 @@ class Chat extends LineReceiver<ChatFactory> {
   }
 
   override lineLengthExceeded(): void {
-    this.sendLine(`* Lines end after ${this.MAX_LENGTH} bytes: goodbye`);
+    this.dismiss(`* Lines end after ${this.MAX_LENGTH} bytes: goodbye`);
+  }
+
+  /** Says a last word, and closes when it has left. */
+  dismiss(word: string): void {
+    this.transport.unregisterProducer();
+    this.sendLine(word);
     this.transport.loseConnection();
   }
 
   /** Takes a token from the bucket; when it is empty, nothing more is read until there is one again. */
   #payForLine(): void {
-    const now = reactor.seconds();
+    const { clock } = this.factory;
+    const now = clock.seconds();
     this.#tokens = Math.min(BURST, this.#tokens + (now - this.#filledAt) * RATE) - 1;
     this.#filledAt = now;
     if (this.#tokens >= 0) return;
     this.pauseProducing();
-    reactor.callLater(-this.#tokens / RATE, () => this.resumeProducing());
+    clock.callLater(-this.#tokens / RATE, () => this.resumeProducing());
   }
 }
 
@@ -81,22 +96,22 @@ const COMMANDS = new Map<string, (chat: Chat, words: string[]) => void>([
   ['/msg', (chat, [nick = '', ...text]) => chat.factory.whisper(chat, nick, text.join(' '))],
   ['/who', (chat) => chat.sendLine(`* Here: ${chat.factory.present(chat.room).join(', ')}`)],
   ['/rooms', (chat) => chat.sendLine(`* Rooms: ${chat.factory.rooms().join(', ')}`)],
-  [
-    '/quit',
-    (chat) => {
-      chat.sendLine('* Goodbye');
-      chat.transport.loseConnection();
-    },
-  ],
+  ['/quit', (chat) => chat.dismiss('* Goodbye')],
 ]);
 
 /** Who is there and where. It is what the connections share. */
-class ChatFactory extends Factory<Chat> {
+export class ChatFactory extends Factory<Chat> {
   override protocol = Chat;
+  /** What the rate of lines is measured by. */
+  clock: ReactorTime = reactor;
   readonly #byNick = new Map<string, Chat>();
   readonly #byRoom = new Map<string, Set<Chat>>();
   #guests = 0;
   #whenEmpty: Deferred<void> | undefined;
+
+  override buildProtocol(address: Address): Chat | null {
+    return this.#byNick.size < MOST ? super.buildProtocol(address) : null;
+  }
 
   newNick(): string {
     do this.#guests += 1;
@@ -128,7 +143,7 @@ class ChatFactory extends Factory<Chat> {
   whisper(from: Chat, nick: string, text: string): void {
     const to = this.#byNick.get(nick);
     if (to === undefined) from.sendLine(`* There is nobody called ${nick}`);
-    else to.sendLine(`[${from.nick}] ${text}`);
+    else if (text !== '') to.sendLine(`[${from.nick}] ${text}`);
   }
 
   rename(chat: Chat, nick: string): void {
@@ -173,10 +188,7 @@ class ChatFactory extends Factory<Chat> {
   dismiss(): Deferred<void> {
     const empty = new Deferred<void>();
     this.#whenEmpty = empty;
-    for (const chat of this.#byNick.values()) {
-      chat.sendLine('* The server is closing: goodbye');
-      chat.transport.loseConnection();
-    }
+    for (const chat of this.#byNick.values()) chat.dismiss('* The server is closing: goodbye');
     if (this.#byNick.size === 0) empty.callback(undefined);
     return empty;
   }

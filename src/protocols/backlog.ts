@@ -6,6 +6,8 @@ const BIG = 512;
 const TINY = 32;
 /** Memory up to this many bytes is not worth giving back. */
 const SMALL = 1024;
+/** What Node's pool really takes, in bytes: from Node 26 on a little more than `Buffer.poolSize`. */
+const POOL = Buffer.allocUnsafe(1).buffer.byteLength;
 
 /**
  * The class that Buffer makes its own views with. Called directly, it makes one in a third of the time of `subarray`, which is the largest
@@ -142,7 +144,7 @@ export class Backlog {
     }
     const held = this.bytes.buffer.byteLength;
     // Memory of the size of Node's pool is the pool most likely: shared, and where the copy would end up too.
-    if (held <= SMALL || held === Buffer.poolSize || left * 4 > held) return;
+    if (held <= SMALL || held === POOL || left * 4 > held) return;
     const rest = Buffer.allocUnsafe(left);
     this.bytes.copy(rest, 0, this.start);
     this.bytes = rest;

@@ -1,11 +1,13 @@
+import { reportFailure } from '../deferred/index.ts';
 import type { IProtocolFactory, PushProducer } from '../reactor/index.ts';
 import { Backlog } from './backlog.ts';
-import { EMPTY } from './data.ts';
+import { bytesOf, EMPTY } from './data.ts';
 import { type Factory, Protocol } from './protocol.ts';
 
 // Members under symbols cannot collide with what users name theirs.
 export const backlog: unique symbol = Symbol('backlog');
 export const deliver: unique symbol = Symbol('deliver');
+export const watch: unique symbol = Symbol('watch');
 
 /**
  * What all receivers have in common: they keep what is not complete yet, can be paused, and are never re-entered. Subclasses cut what
@@ -32,7 +34,7 @@ export abstract class BufferedReceiver<F extends IProtocolFactory = Factory>
       if (!this.#delivering) rest.replace(EMPTY);
       return undefined;
     }
-    rest.append(data);
+    rest.append(bytesOf(data, 'receive data'));
     if (this.#delivering) return undefined;
     this.#delivering = true;
     try {
@@ -41,6 +43,15 @@ export abstract class BufferedReceiver<F extends IProtocolFactory = Factory>
       this.#delivering = false;
       rest.trim();
     }
+  }
+
+  /** Takes what a callback returned. The next message does not wait for an async one; an error in it costs the connection all the same. */
+  [watch](result: unknown): void {
+    if (!(result instanceof Promise)) return;
+    result.catch((error: unknown) => {
+      reportFailure(error, `Unhandled error in ${this.logPrefix()}`);
+      this.transport?.abortConnection();
+    });
   }
 
   /** Stops delivery, of what has come as well, and has the transport stop reading. */

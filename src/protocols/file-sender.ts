@@ -1,5 +1,6 @@
 import { read as readDescriptor } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
+import { inspect } from 'node:util';
 import { Deferred } from '../deferred/index.ts';
 import type { Consumer, Data, PullProducer } from '../reactor/index.ts';
 import { bytesOf, EMPTY } from './data.ts';
@@ -19,10 +20,12 @@ export type FileSource = ReadableFile | FileHandle | number;
 
 type Read = (size: number) => Data | null | PromiseLike<Data | null>;
 
+type Transform = (chunk: Buffer) => Data;
+
 interface Transfer {
   readonly read: Read;
   readonly consumer: Consumer;
-  readonly transform: ((chunk: Buffer) => Data) | undefined;
+  readonly transform: Transform | undefined;
   readonly deferred: Deferred<Buffer>;
   /** `reading`: a read is under way. `writing`: the consumer is in `write` and may ask for more from there. */
   phase: 'idle' | 'reading' | 'writing';
@@ -51,6 +54,12 @@ function readerOf(file: FileSource): Read {
           else resolve(bytes.subarray(0, count));
         });
       });
+  }
+  // Callers from JavaScript may hand in a path.
+  if (typeof file !== 'object' || file === null || typeof file.read !== 'function') {
+    throw new TypeError(
+      `Cannot send ${inspect(file, { depth: 0 })}: expected a file descriptor or something with a method read()`,
+    );
   }
   if (isFileHandle(file)) {
     return async (size) => {
@@ -82,16 +91,17 @@ export class FileSender implements PullProducer {
 
   /**
    * Sends `file` to `consumer`.
-   * @param transform makes of each piece what is sent instead
+   * @param transform makes of each piece what is sent instead; may be given as an option, `{ transform }`
    * @returns fires with the last byte that was sent, in a buffer of its own (empty if there was none). Fails with
    *   {@link TransferStoppedError} when the consumer stops it, and with what reading, transforming or writing throws. Cancelling stops it.
+   * @throws {TypeError} when `file` cannot be read from
    * @throws {TransferInProgressError} when it still sends another
    * @throws {ProducerAlreadyRegistered} when the consumer has a producer
    */
   beginFileTransfer(
     file: FileSource,
     consumer: Consumer,
-    transform?: (chunk: Buffer) => Data,
+    transform?: Transform | { transform?: Transform | undefined },
   ): Deferred<Buffer> {
     if (this.#transfer !== null) throw new TransferInProgressError();
     const deferred = new Deferred<Buffer>(() => {
@@ -102,7 +112,7 @@ export class FileSender implements PullProducer {
     const transfer: Transfer = {
       read: readerOf(file),
       consumer,
-      transform,
+      transform: typeof transform === 'object' ? transform.transform : transform,
       deferred,
       phase: 'idle',
       again: false,

@@ -1,5 +1,5 @@
 import type { Data, IProtocolFactory } from '../reactor/index.ts';
-import { BufferedReceiver, backlog, deliver } from './buffered-receiver.ts';
+import { BufferedReceiver, backlog, deliver, watch } from './buffered-receiver.ts';
 import { bytesOf, EMPTY, writeFramed } from './data.ts';
 import { NotImplementedError, StringTooLongError } from './errors.ts';
 import type { Factory } from './protocol.ts';
@@ -81,7 +81,7 @@ export abstract class IntNStringReceiver<
       }
       if (rest.length < size + length) return;
       rest.start = start + size;
-      this.stringReceived(rest.take(length, 0));
+      this[watch](this.stringReceived(rest.take(length, 0)));
     }
     if (this.#lost) rest.replace(EMPTY);
   }

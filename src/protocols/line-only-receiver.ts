@@ -1,5 +1,5 @@
 import type { Data, IProtocolFactory } from '../reactor/index.ts';
-import { BufferedReceiver, backlog, deliver } from './buffered-receiver.ts';
+import { BufferedReceiver, backlog, deliver, watch } from './buffered-receiver.ts';
 import { NotImplementedError } from './errors.ts';
 import { CRLF, type LineEnd, lineEndOf } from './line-end.ts';
 import type { Factory } from './protocol.ts';
@@ -45,7 +45,7 @@ export class LineOnlyReceiver<F extends IProtocolFactory = Factory> extends Buff
       const length = end.find(rest);
       if (length >= 0) {
         const line = rest.take(length, end.bytes.length);
-        if (length <= this.MAX_LENGTH) this.lineReceived(line);
+        if (length <= this.MAX_LENGTH) this[watch](this.lineReceived(line));
         else result = this.lineLengthExceeded(line);
       } else if (rest.pull(end.last)) {
         // Search again, with more.

@@ -1,5 +1,5 @@
 import type { Data, IProtocolFactory } from '../reactor/index.ts';
-import { BufferedReceiver, backlog, deliver } from './buffered-receiver.ts';
+import { BufferedReceiver, backlog, deliver, watch } from './buffered-receiver.ts';
 import { bytesOf } from './data.ts';
 import { NotImplementedError } from './errors.ts';
 import { CRLF, type LineEnd, lineEndOf } from './line-end.ts';
@@ -78,13 +78,14 @@ export class LineReceiver<F extends IProtocolFactory = Factory> extends Buffered
     while (rest.start < rest.bytes.length && !this.paused) {
       if (this.transport?.disconnecting) break;
       if (!this.lineMode) {
-        this.rawDataReceived(rest.takeAll());
+        this[watch](this.rawDataReceived(rest.takeAll()));
         continue;
       }
       const end = this.#lineEnd();
       const length = end.find(rest);
       if (length >= 0 && length <= this.MAX_LENGTH) {
-        this.lineReceived(rest.take(length, end.bytes.length));
+        const returned = this.lineReceived(rest.take(length, end.bytes.length));
+        if (returned !== undefined) this[watch](returned);
       } else if (length < 0 && rest.pull(end.last)) {
         // Search again, with more.
       } else if (length >= 0 || rest.length >= this.MAX_LENGTH + end.bytes.length) {

@@ -1,5 +1,5 @@
 import type { Data, IProtocolFactory } from '../reactor/index.ts';
-import { BufferedReceiver, backlog, deliver } from './buffered-receiver.ts';
+import { BufferedReceiver, backlog, deliver, watch } from './buffered-receiver.ts';
 import { bytesOf, EMPTY, writeFramed } from './data.ts';
 import { NotImplementedError } from './errors.ts';
 import type { Factory } from './protocol.ts';
@@ -59,7 +59,7 @@ export class NetstringReceiver<F extends IProtocolFactory = Factory> extends Buf
       if (rest.length <= length) return;
       if (rest.bytes[rest.start + length] !== COMMA[0]) break;
       this.#expected = UNKNOWN;
-      this.stringReceived(rest.take(length, 1));
+      this[watch](this.stringReceived(rest.take(length, 1)));
     }
     if (this.paused || rest.length === 0 || this.transport?.disconnecting) return;
     rest.replace(EMPTY);

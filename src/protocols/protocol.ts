@@ -37,10 +37,11 @@ export class Protocol<F extends IProtocolFactory = Factory> implements IProtocol
   connected = false;
 
   /** Called by the transport, once: takes it, then calls `connectionMade`. */
-  makeConnection(transport: Transport): void {
+  makeConnection(transport: Transport): unknown {
     this.connected = true;
     this.transport = transport;
-    this.connectionMade();
+    // Returned, because an async `connectionMade` may fail later.
+    return this.connectionMade();
   }
 
   /** The connection stands: the place to greet. */

@@ -9,10 +9,10 @@ export interface Stateful {
   /** The state it is in; 'init' at first. `proto_<state>` gets the next string. */
   state: string;
   /** Hands `string` to the method of the current state and goes to the state it returns. */
-  stringReceived(string: Buffer): void;
+  stringReceived(string: Buffer): unknown;
 }
 
-function step(protocol: Protocol & Stateful, string: Buffer): void {
+function step(protocol: Protocol & Stateful, string: Buffer): unknown {
   const name = `proto_${protocol.state}`;
   const handle: unknown = Reflect.get(protocol, name);
   if (typeof handle !== 'function') {
@@ -21,16 +21,21 @@ function step(protocol: Protocol & Stateful, string: Buffer): void {
       system: protocol.logPrefix(),
       message: `Cannot handle a string in state "${protocol.state}": ${protocol.constructor.name} has no method ${name}`,
     });
-    return;
+    return undefined;
   }
   const next: unknown = handle.call(protocol, string);
+  if (next instanceof Promise) return next.then((state: unknown) => enter(protocol, state));
+  return enter(protocol, next);
+}
+
+function enter(protocol: Protocol & Stateful, next: unknown): void {
   if (typeof next === 'string') protocol.state = next;
   if (protocol.state === 'done') protocol.transport.loseConnection();
 }
 
 /**
  * A conversation as a state machine: each string goes to the method `proto_<state>`, which returns the next state; returning nothing
- * stays. The state 'done' closes the connection. A string that comes in a state without a method is dropped and logged.
+ * stays. An async method's state is entered when it ends; until then, strings go to the state before. The state 'done' closes the connection. A string that comes in a state without a method is dropped and logged.
  *
  * It says nothing about how strings are framed: {@link StatefulStringProtocol.over} puts it on a receiver.
  *
@@ -47,8 +52,8 @@ function step(protocol: Protocol & Stateful, string: Buffer): void {
 export class StatefulStringProtocol extends Protocol implements Stateful {
   state = 'init';
 
-  stringReceived(string: Buffer): void {
-    step(this, string);
+  stringReceived(string: Buffer): unknown {
+    return step(this, string);
   }
 
   /** A subclass of `receiver` whose `stringReceived` dispatches by state. */
@@ -58,8 +63,8 @@ export class StatefulStringProtocol extends Protocol implements Stateful {
     abstract class StatefulReceiver extends (receiver as Base<Protocol>) implements Stateful {
       state = 'init';
 
-      stringReceived(string: Buffer): void {
-        step(this, string);
+      stringReceived(string: Buffer): unknown {
+        return step(this, string);
       }
     }
     // The class just made is `receiver` with Stateful added; TypeScript cannot follow a generic base that far.

@@ -15,13 +15,14 @@ import type {
   DelayedCall,
   IClientFactory,
   IProtocolFactory,
-  ListeningPort,
   ListenTCPOptions,
   Reactor,
   RunOptions,
+  TCPListeningPort,
   TriggerID,
   TriggerPhase,
 } from './interfaces.ts';
+import { onRejection } from './on-rejection.ts';
 import type { Closable, OpenRegistry } from './open-registry.ts';
 import { SystemResolver } from './resolver.ts';
 import type { ConnectionHost, StreamConnection } from './stream-connection.ts';
@@ -53,6 +54,7 @@ export abstract class ReactorBase
   readonly #connections = new Set<StreamConnection>();
   readonly #ports = new Set<Closable>();
   #whenEmpty: Deferred<void> | undefined;
+  #closing = false;
 
   constructor() {
     super(new SystemResolver());
@@ -83,7 +85,11 @@ export abstract class ReactorBase
     clearInterval(this.#keepAlive);
     this.#removeSignalHandlers?.();
     this.#removeSignalHandlers = undefined;
+    this.#closing = false;
     this.#checkIdleTimer();
+    if (this.life !== 'stopped') return;
+    this.#timer?.unref();
+    this.#immediate?.unref();
   }
 
   override async iterate(delay = 0): Promise<void> {
@@ -157,11 +163,14 @@ export abstract class ReactorBase
   #runFromThread(): void {
     const calls = this.#fromThread;
     this.#fromThread = [];
+    const report = (error: unknown): void => {
+      reportFailure(error, 'Unhandled error in callFromThread');
+    };
     for (const call of calls) {
       try {
-        call();
+        onRejection(call(), report);
       } catch (error) {
-        reportFailure(error, 'Unhandled error in callFromThread');
+        report(error);
       }
     }
   }
@@ -180,6 +189,10 @@ export abstract class ReactorBase
     const wait = Math.ceil((next - this.seconds()) * 1000);
     if (wait <= 0) this.#immediate ??= setImmediate(this.#wake);
     else this.#timer = setTimeout(this.#wake, Math.min(wait, LONGEST_TIMER));
+    if (this.life !== 'stopped') return;
+    // Who stopped the reactor wants the process to end, whatever a forgotten LoopingCall has still in mind.
+    this.#timer?.unref();
+    this.#immediate?.unref();
   }
 
   readonly #wake = (): void => {
@@ -232,9 +245,14 @@ export abstract class ReactorBase
     this.#checkEmpty();
   }
 
+  get closing(): boolean {
+    return this.#closing;
+  }
+
   opened(closable: Closable): void {
     this.#used = true;
     this.#ports.add(closable);
+    if (this.#closing) setImmediate(() => closable.close());
   }
 
   closed(closable: Closable): void {
@@ -249,6 +267,7 @@ export abstract class ReactorBase
 
   protected override closeAll(): Deferred<unknown> {
     this.#flushDirty();
+    this.#closing = true;
     const closing = [...this.#ports].map((port) => port.close());
     for (const connection of [...this.#connections]) connection.disconnect();
     const empty = new Deferred<void>();
@@ -270,7 +289,7 @@ export abstract class ReactorBase
     port: number,
     factory: IProtocolFactory,
     options?: ListenTCPOptions,
-  ): ListeningPort;
+  ): TCPListeningPort;
 
   abstract connectTCP(
     host: string,

@@ -9,7 +9,8 @@ import {
   UserError,
 } from './errors.ts';
 import type { Connector, DelayedCall, IClientFactory, ReactorTime } from './interfaces.ts';
-import { factoryName } from './listening-port.ts';
+import { checkFactory, factoryName } from './listening-port.ts';
+import { onRejection } from './on-rejection.ts';
 import type { Closable, OpenRegistry } from './open-registry.ts';
 import type { ConnectionOwner, StreamConnection } from './stream-connection.ts';
 
@@ -34,6 +35,7 @@ export abstract class ConnectorBase implements Connector, ConnectionOwner, Closa
 
   /** @param timeout seconds for one attempt; null for none */
   constructor(host: ConnectorHost, factory: IClientFactory, timeout: number | null) {
+    checkFactory(factory, 'connect', ['buildProtocol', 'doStart', 'startedConnecting']);
     this.#host = host;
     this.#factory = factory;
     this.#timeout = timeout;
@@ -59,6 +61,8 @@ export abstract class ConnectorBase implements Connector, ConnectionOwner, Closa
         `Cannot connect to ${this.getDestination()}: the connector is ${this.#state}`,
       );
     }
+    // A factory that always connects again would keep the reactor, and so the process, from ever ending.
+    if (this.#host.closing) return;
     this.#state = 'connecting';
     if (!this.#factoryStarted) {
       this.#factory.doStart();
@@ -105,6 +109,7 @@ export abstract class ConnectorBase implements Connector, ConnectionOwner, Closa
 
   #succeeded(connection: StreamConnection): void {
     this.#attemptOver();
+    this.#host.closed(this);
     this.#connection = connection;
     this.#state = 'connected';
     let protocol: ReturnType<IClientFactory['buildProtocol']>;
@@ -134,13 +139,14 @@ export abstract class ConnectorBase implements Connector, ConnectionOwner, Closa
     const reason = new Failure(error);
     this.#tell('clientConnectionFailed', () => this.#factory.clientConnectionFailed(this, reason));
     this.#settle();
+    // Last: with it the reactor may be done, and nobody should hear of an attempt after that.
+    if (this.state === 'disconnected') this.#host.closed(this);
   }
 
   #attemptOver(): void {
     this.#attempt = undefined;
     if (this.#timer?.active()) this.#timer.cancel();
     this.#timer = undefined;
-    this.#host.closed(this);
   }
 
   /** Unless the factory began anew within the notification, it is done with this connector. */
@@ -150,11 +156,14 @@ export abstract class ConnectorBase implements Connector, ConnectionOwner, Closa
     this.#tell('doStop', () => this.#factory.doStop());
   }
 
-  #tell(what: string, call: () => void): void {
-    try {
-      call();
-    } catch (error) {
+  #tell(what: string, call: () => unknown): void {
+    const report = (error: unknown): void => {
       reportFailure(error, `Unhandled error in ${what} of ${factoryName(this.#factory)}`);
+    };
+    try {
+      onRejection(call(), report);
+    } catch (error) {
+      report(error);
     }
   }
 }

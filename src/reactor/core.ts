@@ -4,17 +4,19 @@
  *
  * States: `fresh -> running -> stopping -> stopped`, and by `crash()` back to `fresh`.
  */
-import type { Deferred } from '../deferred/index.ts';
+import { type Deferred, reportFailure } from '../deferred/index.ts';
 import { ReactorAlreadyRunning, ReactorNotRestartable, ReactorNotRunning } from './errors.ts';
 import type {
   DelayedCall,
   HostnameResolver,
   ReactorCore,
   ReactorTime,
+  ResolveTimeout,
   RunOptions,
   TriggerID,
   TriggerPhase,
 } from './interfaces.ts';
+import { onRejection } from './on-rejection.ts';
 import { resolveFirstIPv4 } from './resolver.ts';
 import { SystemEvents } from './triggers.ts';
 
@@ -23,6 +25,12 @@ type Life = 'fresh' | 'running' | 'stopping' | 'stopped';
 /** @throws {TypeError} unless `f` can be called */
 export function checkCallable(f: unknown): void {
   if (typeof f !== 'function') throw new TypeError(`Cannot call ${String(f)}: not a function`);
+}
+
+function totalSeconds(timeout: ResolveTimeout | { timeout?: ResolveTimeout }): number {
+  if (typeof timeout === 'number') return timeout;
+  if ('reduce' in timeout) return timeout.reduce((sum, seconds) => sum + seconds, 0);
+  return totalSeconds(timeout.timeout ?? 60);
 }
 
 export abstract class ReactorCoreBase implements ReactorCore, ReactorTime {
@@ -131,7 +139,9 @@ export abstract class ReactorCoreBase implements ReactorCore, ReactorTime {
     ...args: A
   ): TriggerID | undefined {
     if (!this.#running) return this.addSystemEventTrigger('after', 'startup', f, ...args);
-    f(...args);
+    onRejection(f(...args), (error) => {
+      reportFailure(error, 'Unhandled error in callWhenRunning');
+    });
     return undefined;
   }
 
@@ -165,8 +175,11 @@ export abstract class ReactorCoreBase implements ReactorCore, ReactorTime {
     return previous;
   }
 
-  resolve(name: string, timeout: number | readonly number[] = 60): Deferred<string> {
-    const seconds = typeof timeout === 'number' ? timeout : timeout.reduce((a, b) => a + b, 0);
+  resolve(
+    name: string,
+    timeout: ResolveTimeout | { timeout?: ResolveTimeout } = 60,
+  ): Deferred<string> {
+    const seconds = totalSeconds(timeout);
     return resolveFirstIPv4(this.#resolver, name, seconds, this);
   }
 }

@@ -144,6 +144,11 @@ export interface ListeningPort {
   getHost(): Address;
 }
 
+/** A port that listens on TCP. */
+export interface TCPListeningPort extends ListeningPort {
+  getHost(): IPv4Address | IPv6Address;
+}
+
 /** An outgoing connection and its retries (Twisted: `IConnector`). */
 export interface Connector {
   /** `'disconnected'`, `'connecting'` or `'connected'`. */
@@ -240,6 +245,9 @@ export interface TriggerID {
   readonly event: string;
 }
 
+/** Seconds a look-up may take, or how many for each of several tries, which are summed. */
+export type ResolveTimeout = number | readonly number[];
+
 /** Options of `run`. */
 export interface RunOptions {
   /** Whether SIGINT and SIGTERM (SIGBREAK on Windows) stop the reactor. Default true. */
@@ -281,8 +289,11 @@ export interface ReactorCore {
   removeSystemEventTrigger(id: TriggerID): void;
   /** Runs the triggers of `event` now. */
   fireSystemEvent(event: string): void;
-  /** Looks up a name; fires with an IPv4 address as text, fails with `DNSLookupError`. `timeout` is in seconds, a list is summed; default 60. */
-  resolve(name: string, timeout?: number | readonly number[]): Deferred<string>;
+  /**
+   * Looks up a name; fires with an IPv4 address as text, fails with `DNSLookupError`. `timeout` is in seconds, a list is summed; default 60. It may be
+   * given as an option as well: `resolve('example.org', { timeout: 5 })`.
+   */
+  resolve(name: string, timeout?: ResolveTimeout | { timeout?: ResolveTimeout }): Deferred<string>;
   readonly nameResolver: HostnameResolver;
   /** Replaces the resolver and returns the one before. */
   installNameResolver(resolver: HostnameResolver): HostnameResolver;
@@ -292,7 +303,7 @@ export interface ReactorCore {
 export interface ListenTCPOptions {
   /** Connections the kernel keeps waiting for us. Default 511; the kernel may hold it lower. */
   backlog?: number;
-  /** Address to bind, an IPv4 or IPv6 literal. Default '', every IPv4 address; '::' for every address of both kinds. */
+  /** Address to bind, an IPv4 or IPv6 literal, or 'localhost' for 127.0.0.1. Default '', every IPv4 address; '::' for every address of both kinds. */
   interface?: string;
 }
 
@@ -310,7 +321,7 @@ export interface ReactorTCP {
    * Listens on `port` (0: any free one, see `getHost().port`). The address is bound when it returns.
    * @throws {CannotListenError} when it cannot be bound
    */
-  listenTCP(port: number, factory: IProtocolFactory, options?: ListenTCPOptions): ListeningPort;
+  listenTCP(port: number, factory: IProtocolFactory, options?: ListenTCPOptions): TCPListeningPort;
   /**
    * Connects. `port` may be a service name from the system's table ('http'); an unknown one fails with `ServiceNameUnknownError`.
    * Everything that can go wrong arrives at `factory.clientConnectionFailed`.

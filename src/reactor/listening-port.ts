@@ -1,4 +1,5 @@
 /** The life of a listening port, written once for every kind of server socket: factory book-keeping, accept, stop. */
+import { inspect } from 'node:util';
 import { Deferred, Failure, reportFailure } from '../deferred/index.ts';
 import type { Address } from './address.ts';
 import { NotListeningError } from './errors.ts';
@@ -21,7 +22,9 @@ export abstract class ListeningPortBase implements ListeningPort, Closable {
   #stopping: Deferred<void> | undefined;
   #accepted = 0;
 
+  /** @throws {TypeError} when `factory` is none */
   constructor(host: OpenRegistry, factory: IProtocolFactory) {
+    checkFactory(factory, 'listen', ['buildProtocol', 'doStart']);
     this.#host = host;
     this.factory = factory;
   }
@@ -121,6 +124,22 @@ export abstract class ListeningPortBase implements ListeningPort, Closable {
   #log(what: string, where = this.describe()): void {
     const name = factoryName(this.factory);
     logEvent({ level: 'info', system: name, message: `${name} ${what} ${where}` });
+  }
+}
+
+/**
+ * Callers from JavaScript may hand in a protocol class, or nothing.
+ * @throws {TypeError} unless `factory` has the `methods`
+ */
+export function checkFactory(factory: unknown, deed: string, methods: readonly string[]): void {
+  for (const method of methods) {
+    const found: unknown =
+      typeof factory === 'object' && factory !== null ? Reflect.get(factory, method) : undefined;
+    if (typeof found === 'function') continue;
+    const depth = 0;
+    throw new TypeError(
+      `Cannot ${deed} with ${inspect(factory, { depth })}: expected a factory, with a method ${method}()`,
+    );
   }
 }
 

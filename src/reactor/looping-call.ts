@@ -90,11 +90,12 @@ export class LoopingCall<A extends unknown[] = unknown[]> {
   /**
    * Begins. Fires with this loop once it is stopped (and a call under way has ended); fails with what `f` threw or failed with, which ends the loop.
    * @param interval seconds between calls; 0 calls once in every turn
-   * @param now whether to call at once, or first after `interval`
+   * @param now whether to call at once, or first after `interval`; as an option too: `start(5, { now: false })`
    * @throws {RangeError} when `interval` is negative or not a finite number
    * @throws {LoopingCallStateError} when it is running, or its last call is still under way
    */
-  start(interval: number, now = true): Deferred<this> {
+  start(interval: number, now: boolean | { now?: boolean | undefined } = true): Deferred<this> {
+    const callNow = typeof now === 'object' ? (now.now ?? true) : now;
     if (this.#running || this.#deferred !== null) {
       const state = this.#running ? 'it is running' : 'its last call is still under way';
       throw new LoopingCallStateError(`Cannot start ${this}: ${state}`);
@@ -107,10 +108,10 @@ export class LoopingCall<A extends unknown[] = unknown[]> {
     this.#clock = this.clock ?? getDefaultClock();
     this.interval = interval;
     this.#running = true;
-    this.#layGrid(now);
+    this.#layGrid(callNow);
     const deferred = new Deferred<this>();
     this.#deferred = deferred;
-    if (now) this.#turn();
+    if (callNow) this.#turn();
     else this.#schedule();
     return deferred;
   }

@@ -9,6 +9,8 @@ export interface Closable {
 
 /** Keeps what is open, from `opened` to `closed`. */
 export interface OpenRegistry {
+  /** True while the reactor closes all that is open, for good: what begins now would hold it up. */
+  readonly closing: boolean;
   opened(closable: Closable): void;
   closed(closable: Closable): void;
 }

@@ -27,6 +27,11 @@ export function addressFromLiteral(
   }
 }
 
+/** The one name that may be listened on without a look-up, for which there is no time: 'localhost' is always the loopback (RFC 6761, 6.3). */
+export function interfaceLiteral(name: string): string {
+  return name === 'localhost' ? '127.0.0.1' : name;
+}
+
 /** Asks the system (`getaddrinfo`, so hosts file and all). Addresses come in the system's order. IP literals need no look-up and are answered at once. */
 export class SystemResolver implements HostnameResolver {
   resolveHostName(

@@ -25,6 +25,7 @@ import type {
   PushProducer,
   Transport,
 } from './interfaces.ts';
+import { onRejection } from './on-rejection.ts';
 import type { StreamHandle, StreamHandleListener } from './stream-handle.ts';
 
 /** What a connection needs of its reactor. */
@@ -127,10 +128,11 @@ export class StreamConnection implements Transport, StreamHandleListener {
 
   /** How log lines name this connection: 'Echo,3,127.0.0.1'. */
   logPrefix(): string {
-    const protocol = this.#protocol;
-    if (protocol === undefined) return this.#name;
-    const own = protocol.logPrefix?.() ?? protocol.constructor.name;
-    return `${own},${this.#name}`;
+    return this.#protocol === undefined ? this.#name : this.#prefixOf(this.#protocol);
+  }
+
+  #prefixOf(protocol: IProtocol): string {
+    return `${protocol.logPrefix?.() ?? protocol.constructor.name},${this.#name}`;
   }
 
   /** Gives the connection its protocol and begins to read. Without a protocol it is closed in good order. */
@@ -143,7 +145,7 @@ export class StreamConnection implements Transport, StreamHandleListener {
     }
     this.#protocol = protocol;
     try {
-      protocol.makeConnection(this);
+      onRejection(protocol.makeConnection(this), (error) => this.#fail(error));
     } catch (error) {
       this.#fail(error);
       return;
@@ -347,7 +349,8 @@ export class StreamConnection implements Transport, StreamHandleListener {
     if (this.#disconnecting || protocol === undefined) return;
     this.#delivering = true;
     try {
-      protocol.dataReceived(data);
+      const result: unknown = protocol.dataReceived(data);
+      if (result !== undefined) onRejection(result, (error) => this.#fail(error));
     } catch (error) {
       this.#fail(error);
     }
@@ -390,9 +393,9 @@ export class StreamConnection implements Transport, StreamHandleListener {
     if (this.#readEnded) this.#closeBothEnded();
   }
 
-  #notifyHalfClose(notify: () => void): void {
+  #notifyHalfClose(notify: () => unknown): void {
     try {
-      notify();
+      onRejection(notify(), (error) => this.#fail(error));
     } catch (error) {
       this.#fail(error);
     }
@@ -414,17 +417,21 @@ export class StreamConnection implements Transport, StreamHandleListener {
     this.#stopProducer();
     const protocol = this.#protocol;
     if (protocol !== undefined) {
+      const report = (failure: unknown): void => {
+        reportFailure(failure, `Unhandled error in ${this.#prefixOf(protocol)}`);
+      };
       try {
-        protocol.connectionLost(reason);
+        onRejection(protocol.connectionLost(reason), report);
       } catch (failure) {
-        reportFailure(failure, `Unhandled error in ${this.logPrefix()}`);
+        report(failure);
       }
     }
     const owner = this.#owner;
     this.#owner = undefined;
     this.#protocol = undefined;
-    this.#host.connectionClosed(this);
     owner?.connectionLost(reason);
+    // Last: with it the reactor may be done, and nobody should hear of a connection after that.
+    this.#host.connectionClosed(this);
   }
 
   /** Once the peer has ended in good order, or we have sent all there was to send, a later break loses nothing. */

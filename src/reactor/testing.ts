@@ -25,6 +25,7 @@ export { assertNoResult, failureResultOf, successResultOf } from './testing/resu
 export {
   type ProducerState,
   StringTransport,
+  type StringTransportOptions,
   StringTransportWithDisconnection,
   TransportStateError,
 } from './testing/string-transport.ts';

@@ -3,6 +3,7 @@
  * makes sense for only one of them does not belong here.
  */
 import { expect } from 'chai';
+import type { Failure } from '../../src/deferred/index.ts';
 import {
   ConnectionAborted,
   ConnectionDone,
@@ -461,6 +462,47 @@ export function describeStream(name: string, open: () => Promise<StreamWorld>): 
         expect(trap.caught[0]?.failure.getErrorMessage()).to.contain('bad byte');
         good.client.transport.write('still here');
         await world.wait(good.server.until(() => good.server.bytes === 10));
+      });
+
+      it('in an async method costs that connection too, and is no unhandled rejection', async () => {
+        class Async extends Recorder {
+          readonly #where: string;
+          constructor(where: string) {
+            super();
+            this.#where = where;
+          }
+          override makeConnection(transport: Transport): Promise<void> {
+            super.makeConnection(transport);
+            return this.#fail('made');
+          }
+          override dataReceived(data: Buffer): Promise<void> {
+            super.dataReceived(data);
+            return this.#fail('data');
+          }
+          override connectionLost(reason: Failure): Promise<void> {
+            super.connectionLost(reason);
+            return this.#fail('lost');
+          }
+          async #fail(where: string): Promise<void> {
+            if (where === this.#where) throw new RangeError(`${where} broke`);
+          }
+        }
+        for (const where of ['made', 'data']) {
+          const { server, client } = await world.connect(new Async(where), new Recorder());
+          client.transport.write('x');
+          await bothLost({ server, client });
+          expect(server.reason?.getErrorMessage()).to.equal(`${where} broke`);
+        }
+        const { server, client } = await world.connect(new Async('lost'), new Recorder());
+        client.transport.loseConnection();
+        await bothLost({ server, client });
+        await world.settle();
+        expect(trap.caught.map(({ failure }) => failure.getErrorMessage())).to.deep.equal([
+          'made broke',
+          'data broke',
+          'lost broke',
+        ]);
+        for (const { origin } of trap.caught) expect(origin).to.match(/Async,/);
       });
 
       it('outranks an abort in the same call', async () => {

@@ -1,6 +1,8 @@
 import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process';
 import { connect, type Socket } from 'node:net';
 import { expect } from 'chai';
+import { ChatFactory } from '../../docs/examples/chat.ts';
+import { Clock, IPv4Address, StringTransport } from '../../src/reactor/index.ts';
 import { Progress } from '../support/recorder.ts';
 import { killChildren, start, type TwistdChild } from '../support/twistd-child.ts';
 
@@ -147,19 +149,6 @@ describe('The chat example, hosted by twistd', function () {
     await calm.heard(/^\* Here: guest\d$/);
   });
 
-  it('keeps whoever talks too fast waiting, and loses nothing', async () => {
-    const [fast, listener] = [arrive(), arrive()];
-    await fast.enter('fast', 'den');
-    await listener.enter('listener', 'den');
-    for (let n = 0; n < 230; n++) fast.say(`line ${n}`);
-    const said = (): string[] => listener.lines.filter((line) => line.startsWith('<'));
-    const start = process.hrtime.bigint();
-    await listener.until(() => said().length === 230);
-    expect(said().at(-1)).to.equal('<fast> line 229');
-    // 32 lines more than the bucket holds, at 50 a second.
-    expect(Number(process.hrtime.bigint() - start) / 1e9).to.be.above(0.3);
-  });
-
   /** Runs a real client against the server: it says these lines, one after each thing it hears. */
   const converse = async (
     client: string,
@@ -203,4 +192,45 @@ describe('The chat example, hosted by twistd', function () {
       expect(text).to.contain('* You are visitor now').and.to.contain('* Goodbye');
     });
   }
+});
+
+describe('The protocol of the chat example', () => {
+  it('keeps whoever talks too fast waiting, and loses nothing', () => {
+    const clock = new Clock();
+    const factory = new ChatFactory();
+    factory.clock = clock;
+    const enter = (): [StringTransport, (text: string) => void] => {
+      const transport = new StringTransport();
+      const chat = factory.buildProtocol(new IPv4Address('TCP', '127.0.0.1', 1));
+      chat?.makeConnection(transport);
+      return [transport, (text) => chat?.dataReceived(Buffer.from(text))];
+    };
+    const [listener] = enter();
+    const [, say] = enter();
+    const heard = (): string[] =>
+      listener
+        .value()
+        .toString()
+        .match(/(?<=<guest2> )\d+/g) ?? [];
+    say(Array.from({ length: 300 }, (_, n) => `${n}\n`).join(''));
+    // 200 at once, and the one that finds the bucket empty; from then on 50 in a second.
+    expect(heard()).to.have.length(201);
+    clock.advance(0.019);
+    expect(heard()).to.have.length(201);
+    clock.pump(Array.from({ length: 50 }, () => 0.02));
+    expect(heard()).to.have.length(251);
+    clock.pump(Array.from({ length: 60 }, () => 0.02));
+    expect(heard()).to.deep.equal(Array.from({ length: 300 }, (_, n) => String(n)));
+  });
+
+  it('shows the door to whoever does not listen', () => {
+    const transport = new StringTransport();
+    const chat = new ChatFactory().buildProtocol(new IPv4Address('TCP', '127.0.0.1', 1));
+    chat?.makeConnection(transport);
+    const { producer } = transport;
+    if (producer === null || !('pauseProducing' in producer)) throw new Error('No push producer');
+    // What a transport does when more is unsent than it will hold.
+    producer.pauseProducing();
+    expect(transport.disconnected).to.equal(true);
+  });
 });

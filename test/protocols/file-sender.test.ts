@@ -193,6 +193,22 @@ describe('FileSender', () => {
     expect(transport.producer).to.equal(null);
   });
 
+  it('takes transform as an option, and refuses what cannot be read', () => {
+    const transport = new StringTransport();
+    const sender = new FileSender();
+    const transform = (piece: Buffer): string => piece.toString().toUpperCase();
+    const deferred = sender.beginFileTransfer(new MemoryFile('abc'), transport, { transform });
+    while (transport.producer !== null) transport.producer.resumeProducing();
+    expect(successResultOf(deferred).toString()).to.equal('C');
+    for (const file of ['/etc/passwd', null, {}]) {
+      expect(() => sender.beginFileTransfer(file as never, transport)).to.throw(
+        TypeError,
+        'expected a file descriptor',
+      );
+    }
+    expect(transport.producer).to.equal(null);
+  });
+
   it('fails and unregisters when transform fails or gives something that is not data', () => {
     for (const transform of [
       () => {

@@ -40,6 +40,17 @@ describe('LineReceiver', () => {
       expect(protocol.calls).to.deep.equal(['one', 'two', '', 'four\nstill\rfour']);
     });
 
+    it('are made of text and of plain bytes as well, for tests in a hurry, and always Buffers', () => {
+      const anything = protocol as { dataReceived(data: unknown): unknown };
+      anything.dataReceived('o');
+      anything.dataReceived(new Uint8Array(Buffer.from('ne\r\ntwo\r\n')));
+      expect(protocol.calls).to.deep.equal(['one', 'two']);
+      expect(() => anything.dataReceived(5)).to.throw(
+        TypeError,
+        'Cannot receive data of type number',
+      );
+    });
+
     it('are put together from any pieces', () => {
       for (const piece of ['o', 'ne\r', '\nt', 'wo', '\r\n', '\r', '\n']) feed(protocol, piece);
       expect(protocol.calls).to.deep.equal(['one', 'two', '']);

@@ -49,6 +49,20 @@ describe('StatefulStringProtocol', () => {
     expect(transport.disconnecting).to.equal(true);
   });
 
+  it('enters the state of an async method when it ends', async () => {
+    class Slow extends StatefulStringProtocol.over(NetstringReceiver) {
+      async proto_init(): Promise<string> {
+        return 'done';
+      }
+    }
+    const slow = new Slow();
+    const transport = connect(slow);
+    slow.dataReceived(Buffer.from('1:x,'));
+    expect([slow.state, transport.disconnecting]).to.deep.equal(['init', false]);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect([slow.state, transport.disconnecting]).to.deep.equal(['done', true]);
+  });
+
   it('drops and logs a string in a state that has no method', () => {
     const events: LogEvent[] = [];
     const before = setLogObserver((event) => events.push(event));

@@ -76,9 +76,9 @@ describe('serverFromString()', () => {
     ['tcp:80:colour=red', 7, "unknown argument 'colour': tcp takes port, interface, backlog"],
     ['tcp:80:toString=x', 7, "unknown argument 'toString'"],
     [
-      'tcp:80:interface=localhost',
+      'tcp:80:interface=example.org',
       17,
-      "argument 'interface' is 'localhost': expected an IP address",
+      "argument 'interface' is 'example.org': expected an IP address",
     ],
     ['tcp:80:::1', 9, 'too many arguments'],
     ['tcp:80::', 8, "argument 'backlog' is ''"],

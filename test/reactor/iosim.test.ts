@@ -84,6 +84,25 @@ describe('connectedServerAndClient()', () => {
     expect(client.data).to.deep.equal(['hello']);
   });
 
+  it('connectedServerAndClient() takes a clock in place of options, and moves it with the pump', () => {
+    const clock = new Clock();
+    const [client, server, pump] = connectedServerAndClient(Greeter, Noting, clock);
+    clock.callLater(0, () => server.transport.write('later'));
+    pump.flush();
+    expect(client.data).to.deep.equal(['hello', 'later']);
+  });
+
+  it('connectedServerAndClient() takes a constructor in the old style', () => {
+    function Old(this: Noting): void {
+      Object.assign(this, new Noting());
+    }
+    Old.prototype = Object.create(Noting.prototype);
+    // As JavaScript has it; TypeScript has no type for such a constructor.
+    const [client] = connectedServerAndClient(Greeter, Old as unknown as new () => Noting);
+    expect(client).to.be.instanceOf(Noting);
+    expect(client.data).to.deep.equal(['hello']);
+  });
+
   it('moves data on pump() only, and what was written in one turn at once', () => {
     const [client, server, pump] = connectedServerAndClient(Noting, Noting);
     client.transport.write('a');

@@ -45,11 +45,19 @@ describe('LoopingCall', () => {
     expect(clock.getDelayedCalls()).to.have.length(1);
   });
 
-  it('start() with now false waits for the first interval', () => {
+  for (const now of [false, { now: false }]) {
+    it(`start() with ${JSON.stringify(now)} waits for the first interval`, () => {
+      const { loop, times } = noting();
+      loop.start(2, now);
+      clock.pump([1, 1, 2]);
+      expect(times).to.deep.equal([2, 4]);
+    });
+  }
+
+  it('start() with options that do not say otherwise calls at once', () => {
     const { loop, times } = noting();
-    loop.start(2, false);
-    clock.pump([1, 1, 2]);
-    expect(times).to.deep.equal([2, 4]);
+    loop.start(2, {});
+    expect(times).to.deep.equal([0]);
   });
 
   it('start() takes the default clock when it was given none', () => {

@@ -304,6 +304,9 @@ describe('MemoryReactor', () => {
       reactor.hosts.set('example.com', ['::1', '10.0.0.7', '10.0.0.8']);
       expect(successResultOf(reactor.resolve('example.com'))).to.equal('10.0.0.7');
       expect(successResultOf(reactor.resolve('10.1.1.1'))).to.equal('10.1.1.1');
+      for (const timeout of [5, [1, 4], { timeout: 5 }, { timeout: [1, 4] }, {}]) {
+        expect(successResultOf(reactor.resolve('example.com', timeout))).to.equal('10.0.0.7');
+      }
     });
 
     it('installNameResolver() returns the one before', () => {

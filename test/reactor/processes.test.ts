@@ -53,6 +53,12 @@ describe('A process that runs the reactor', () => {
     expect(code).to.equal(128 + 2);
   });
 
+  it('ends once the reactor has stopped, whatever was still to come', async () => {
+    const { code, lines } = await follow(start('leftovers'), () => {});
+    expect(lines).to.deep.equal(['lost', 'factory stopped', 'stopped']);
+    expect(code).to.equal(0);
+  });
+
   it('ends by itself when it does not run the reactor and its last call was cancelled', async () => {
     const { code, lines } = await follow(start('idle'), () => {});
     expect(lines).to.deep.equal(['done']);

@@ -199,6 +199,21 @@ describe('The life of a reactor', () => {
       reactor.stop();
       await running;
     });
+
+    it('callWhenRunning() reports what an async function fails with, whether it runs at once or later', async () => {
+      const fails = async (message: string): Promise<void> => {
+        throw new Error(message);
+      };
+      reactor.callWhenRunning(fails, 'queued');
+      const running = reactor.run(false);
+      reactor.callWhenRunning(fails, 'at once');
+      reactor.stop();
+      await running;
+      expect(trap.caught.map(({ failure }) => failure.getErrorMessage()).sort()).to.deep.equal([
+        'at once',
+        'queued',
+      ]);
+    });
   });
 
   describe('time', () => {
@@ -266,6 +281,15 @@ describe('The life of a reactor', () => {
       expect(trap.caught).to.have.length(1);
       expect(trap.caught[0]?.failure.getErrorMessage()).to.equal('late error');
     });
+  });
+
+  it('callFromThread() reports what an async function fails with', async () => {
+    reactor.callFromThread(async () => {
+      throw new Error('thread');
+    });
+    await turn();
+    await turn();
+    expect(trap.caught.map(({ failure }) => failure.getErrorMessage())).to.deep.equal(['thread']);
   });
 
   it('callFromThread() calls in order, in a later turn, and goes on after an error', async () => {

@@ -102,6 +102,10 @@ describe('StringTransport', () => {
     const peer = new UNIXAddress('/b');
     const other = new StringTransport(host, peer);
     expect([other.getHost(), other.getPeer()]).to.deep.equal([host, peer]);
+    const named = new StringTransport({ peerAddress: peer, lenient: true });
+    expect([named.getHost(), named.getPeer()]).to.deep.equal([transport.getHost(), peer]);
+    named.loseConnection();
+    expect(() => named.pauseProducing()).to.not.throw();
   });
 
   it('registerProducer() notes the producer, once', () => {

@@ -109,11 +109,26 @@ for (const readMethod of ['onread', 'data'] as const) {
         for (const port of [-1, 65_536, 1.5, Number.NaN, '80' as unknown as number]) {
           expect(() => reactor.listenTCP(port, factory)).to.throw(RangeError, 'Port must be');
         }
-        expect(() => reactor.listenTCP(0, factory, { interface: 'localhost' })).to.throw(
+        expect(() => reactor.listenTCP(0, factory, { interface: 'example.org' })).to.throw(
           TypeError,
           'IP literal',
         );
         expect(() => reactor.listenTCP(0, factory, { backlog: 0 })).to.throw(RangeError);
+      });
+
+      it('refuses what is no factory, and says so', () => {
+        for (const factory of [undefined, Recorder, new Recorder()]) {
+          expect(() => reactor.listenTCP(0, factory as never)).to.throw(
+            TypeError,
+            /^Cannot listen with .*: expected a factory, with a method buildProtocol\(\)$/s,
+          );
+        }
+      });
+
+      it("takes 'localhost' for an interface", () => {
+        const port = reactor.listenTCP(0, new RecordingFactory(), { interface: 'localhost' });
+        // Without a cast: a TCP port has the address of one.
+        expect(port.getHost().host).to.equal('127.0.0.1');
       });
 
       it('without an interface listens on every IPv4 address', async () => {
@@ -364,6 +379,15 @@ for (const readMethod of ['onread', 'data'] as const) {
         reactor.connectTCP('127.0.0.1', port, factory, { bindAddress: ['192.0.2.1', 0] });
         await factory.until(() => factory.reason !== undefined);
         expect(factory.reason?.check(ConnectBindError)).to.equal(ConnectBindError);
+      });
+
+      it('refuses what is no factory of clients, and says so', () => {
+        for (const factory of [undefined, Recorder, { buildProtocol() {}, doStart() {} }]) {
+          expect(() => reactor.connectTCP('127.0.0.1', 1, factory as never)).to.throw(
+            TypeError,
+            /^Cannot connect with .*: expected a factory, with a method/s,
+          );
+        }
       });
 
       it('refuses ports and timeouts that make no sense', () => {

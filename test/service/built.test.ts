@@ -5,6 +5,9 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { killChildren, ROOT, run, start } from '../support/twistd-child.ts';
 
+/** Newer versions of Node do; the types of the oldest one do not know of it. */
+const readsTypeScript = Boolean(Reflect.get(process.features, 'typescript'));
+
 describe('twistd as it is built', () => {
   let folder: string;
   const program = (): string => join(folder, 'strand/dist/twistd.js');
@@ -29,6 +32,17 @@ describe('twistd as it is built', () => {
     const text = `import { Application } from 'strand';\nexport const application = Application('built');\n`;
     writeFileSync(join(folder, 'plain.mjs'), text);
     writeFileSync(join(folder, 'typed.ts'), text);
+    // What `npm init -y` makes.
+    mkdirSync(join(folder, 'initial'));
+    writeFileSync(join(folder, 'initial/package.json'), '{ "type": "commonjs" }');
+    writeFileSync(join(folder, 'initial/plain.js'), text);
+    writeFileSync(join(folder, 'initial/typed.ts'), text);
+    writeFileSync(
+      join(folder, 'initial/old.js'),
+      text
+        .replace(/^import (.*) from (.*);/, 'const $1 = require($2);')
+        .replace('export const ', 'exports.'),
+    );
   });
   after(async () => {
     await killChildren();
@@ -51,8 +65,60 @@ describe('twistd as it is built', () => {
     expect((await child.stop()).code).to.equal(0);
   });
 
+  it('has declarations that stand up to a type check of their own', () => {
+    const rooms = [
+      'deferred',
+      'reactor',
+      'protocols',
+      'protocols/http',
+      'protocols/ftp',
+      'adbapi',
+      'service',
+    ];
+    const lines = ['strand', ...rooms.map((room) => `strand/${room}`)].map(
+      (entry, n) => `import * as entry${n} from '${entry}';\nvoid entry${n};\n`,
+    );
+    writeFileSync(join(folder, 'entries.mts'), lines.join(''));
+    symlinkSync(join(ROOT, 'node_modules/@types'), join(folder, 'node_modules/@types'));
+    const { status, stdout } = spawnSync(
+      process.execPath,
+      [
+        join(ROOT, 'node_modules/typescript/bin/tsc'),
+        ...'--noEmit --strict --exactOptionalPropertyTypes --skipLibCheck false --module NodeNext --target ES2022 --types node'.split(
+          ' ',
+        ),
+        'entries.mts',
+      ],
+      { cwd: folder, encoding: 'utf8' },
+    );
+    expect({ status, stdout }).to.deep.equal({ status: 0, stdout: '' });
+  });
+
+  describe('in a project that never said its files are ES modules', () => {
+    const tsx = undefined;
+    for (const [reader, app, nodeArguments] of [
+      ['node', 'plain', []],
+      ['node', 'old', []],
+      ['tsx', 'plain', tsx],
+      ['tsx', 'typed', tsx],
+      ['node', 'typed', []],
+    ] as const) {
+      it(`hosts ${app} under ${reader}`, async function () {
+        if (reader === 'node' && app === 'typed' && !readsTypeScript) this.skip();
+        const child = start(['--service', app], {
+          cwd: join(folder, 'initial'),
+          program: program(),
+          ...(nodeArguments === undefined ? {} : { nodeArguments }),
+        });
+        await child.waitForLine(/Started built/);
+        const { code, stderr } = await child.stop();
+        expect({ code, stderr }).to.deep.equal({ code: 0, stderr: '' });
+      });
+    }
+  });
+
   it('says what to do where it cannot', async function () {
-    if (Reflect.get(process.features, 'typescript')) this.skip();
+    if (readsTypeScript) this.skip();
     const { code, stderr } = await run(['--service', 'typed'], {
       cwd: folder,
       program: program(),

@@ -8,7 +8,7 @@ import {
   type LoadedApplication,
   loadApplication,
 } from '../../src/service/twistd/load.ts';
-import { decide } from '../../src/service/twistd/typescript-modules.ts';
+import { decide } from '../../src/service/twistd/module-kind.ts';
 import { fixture } from '../support/twistd-child.ts';
 
 let folder: string;
@@ -273,6 +273,21 @@ describe('decide', () => {
     }
   });
 
+  it('makes a module of JavaScript that is none but in its text', () => {
+    expect(format('a.js', "import a from './a.js';\nexport const b = a;")).to.equal('module');
+    expect(format('a.js', '#!/usr/bin/env node\nexport default 1;')).to.equal('module');
+    // Only lines of a text that look like statements.
+    const template = 'exports.a = `\nexport const a = 1;\nimport b from "b";\n`;\nreturn;';
+    expect(format('a.js', template)).to.equal('commonjs');
+    expect(format('a.js', `#!/usr/bin/env node\n${template}`)).to.equal('commonjs');
+  });
+
+  it("speaks of TypeScript in Node's own words where Node reads it itself", () => {
+    const typed = 'export const a: number = 1;';
+    expect(format('a.ts', typed, 'commonjs-typescript')).to.equal('module-typescript');
+    expect(format('a.ts', 'exports.a = 1;', 'commonjs-typescript')).to.equal('commonjs-typescript');
+  });
+
   it('takes back what tsx added to the URL, and nothing else', () => {
     const url = `file://${write('a.ts', 'export const a = 1;')}`;
     const tsx =
@@ -289,7 +304,8 @@ describe('decide', () => {
     expect(format('a.ts', "import a = require('a');\nexport = a;")).to.equal('commonjs');
     expect(format('a.ts', 'importantThing(); exported = 1;')).to.equal('commonjs');
     expect(format('a.cts', 'export const a = 1;')).to.equal('commonjs');
-    expect(format('a.js', 'export const a = 1;')).to.equal('commonjs');
+    expect(format('a.jsx', 'export const a = 1;')).to.equal('commonjs');
+    expect(format('a.cjs', 'export const a = 1;')).to.equal('commonjs');
     expect(format('node_modules/a/a.ts', 'export const a = 1;')).to.equal('commonjs');
     expect(format('a.ts', 'export const a = 1;', 'json')).to.equal('json');
     expect(decide({ url: 'file:///nowhere/a.ts', format: 'commonjs' }).format).to.equal('commonjs');

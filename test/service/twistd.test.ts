@@ -164,6 +164,21 @@ describe('twistd', () => {
     expect(stdout).not.to.include('Started slow-start');
   });
 
+  for (const during of ['privilegedStartService', 'startService']) {
+    it(`stops in good order on a signal that comes during ${during}()`, async () => {
+      const { code, signal, stdout } = await run([
+        '--service',
+        fixture('apps/stopped-at-once.ts'),
+        '--',
+        during,
+      ]);
+      expect({ code, signal }).to.deep.equal({ code: 0, signal: null });
+      expect(stdout).to.match(
+        /Stopping stopped-at-once on SIGTERM[\s\S]*told to stop[\s\S]*Stopped/,
+      );
+    });
+  }
+
   it('exits 1 with the reason when a port is in use, and stops what had been started', async () => {
     const { code, stdout, stderr } = await run(['--service', fixture('apps/port-in-use.ts')]);
     expect(code).to.equal(1);

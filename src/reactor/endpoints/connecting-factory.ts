@@ -39,22 +39,26 @@ class WrappingProtocol implements IProtocol {
     }
   }
 
-  makeConnection(transport: Transport): void {
+  // What these return matters to the connection if it is a promise.
+
+  makeConnection(transport: Transport): unknown {
+    let result: unknown;
     try {
-      this.#wrapped.makeConnection(transport);
+      result = this.#wrapped.makeConnection(transport);
     } catch (error) {
       this.#broken(error);
       throw error;
     }
     this.#connected();
+    return result;
   }
 
-  dataReceived(data: Buffer): void {
-    this.#wrapped.dataReceived(data);
+  dataReceived(data: Buffer): unknown {
+    return this.#wrapped.dataReceived(data);
   }
 
-  connectionLost(reason: Failure): void {
-    this.#wrapped.connectionLost(reason);
+  connectionLost(reason: Failure): unknown {
+    return this.#wrapped.connectionLost(reason);
   }
 
   logPrefix(): string {

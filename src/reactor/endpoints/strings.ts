@@ -72,7 +72,7 @@ function parserFor<T>(kind: string, parsers: Map<string, T>, description: Endpoi
  * | description | meaning |
  * |---|---|
  * | `tcp:8080` | TCP on port 8080 of every IPv4 address; `tcp:0` takes any free port |
- * | `tcp:8080:interface=127.0.0.1:backlog=50` | on one address, which may be IPv6 (`interface=\:\:1`) |
+ * | `tcp:8080:interface=127.0.0.1:backlog=50` | on one address, which may be IPv6 (`interface=\:\:1`), or on `localhost` |
  * | `tcp6:8080:interface=\:\:1` | TCP over IPv6; without `interface`, on `::` |
  *
  * @throws {EndpointSyntaxError}
@@ -108,11 +108,11 @@ const IPV6 = matching(isIPv6, 'an IPv6 address');
 const LISTEN = { port: wholeNumber(0, 65535) };
 const BACKLOG = { backlog: optional(wholeNumber(1, 2 ** 31 - 1), undefined) };
 /** Nothing at all is what one writes to get at the argument behind it. */
-const ANY_IP_OR_NONE = matching(
-  (value) => value === '' || isIPv4(value) || isIPv6(value),
+const INTERFACE = matching(
+  (value) => value === '' || value === 'localhost' || isIPv4(value) || isIPv6(value),
   'an IP address',
 );
-const TCP_SERVER = { ...LISTEN, interface: optional(ANY_IP_OR_NONE, ''), ...BACKLOG };
+const TCP_SERVER = { ...LISTEN, interface: optional(INTERFACE, ''), ...BACKLOG };
 const TCP6_SERVER = { ...LISTEN, interface: optional(IPV6, '::'), ...BACKLOG };
 const TCP_CLIENT = {
   host: text(),

@@ -6,11 +6,11 @@ import type {
   EndpointFactory,
   IProtocol,
   IProtocolFactory,
-  ListeningPort,
   ListenTCPOptions,
   ReactorTCP,
   StreamClientEndpoint,
   StreamServerEndpoint,
+  TCPListeningPort,
 } from '../interfaces.ts';
 import { connectWith } from './connecting-factory.ts';
 import { connectToName, type NameConnector } from './happy-eyeballs.ts';
@@ -31,7 +31,7 @@ export class TCP4ServerEndpoint implements StreamServerEndpoint {
     this.#options = options;
   }
 
-  listen(factory: IProtocolFactory): Deferred<ListeningPort> {
+  listen(factory: IProtocolFactory): Deferred<TCPListeningPort> {
     return execute(() => this.#reactor.listenTCP(this.#port, factory, this.#options));
   }
 }

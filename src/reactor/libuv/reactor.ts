@@ -5,8 +5,8 @@ import type {
   ConnectTCPOptions,
   IClientFactory,
   IProtocolFactory,
-  ListeningPort,
   ListenTCPOptions,
+  TCPListeningPort,
 } from '../interfaces.ts';
 import type { ReadMethod } from './socket-handle.ts';
 import { TCPConnector, type TCPHost, TCPPort } from './tcp.ts';
@@ -25,7 +25,7 @@ export class LibuvReactor extends ReactorBase implements TCPHost {
     this.readMethod = options.readMethod ?? 'onread';
   }
 
-  listenTCP(port: number, factory: IProtocolFactory, options?: ListenTCPOptions): ListeningPort {
+  listenTCP(port: number, factory: IProtocolFactory, options?: ListenTCPOptions): TCPListeningPort {
     const listening = new TCPPort(this, port, factory, options);
     listening.startListening();
     return listening;

@@ -19,7 +19,7 @@ import type {
 } from '../interfaces.ts';
 import { factoryName, type ListenHandle, ListeningPortBase } from '../listening-port.ts';
 import { logEvent } from '../log.ts';
-import { addressFromLiteral, resolveAll } from '../resolver.ts';
+import { addressFromLiteral, interfaceLiteral, resolveAll } from '../resolver.ts';
 import type { ConnectionHost, StreamConnection } from '../stream-connection.ts';
 import { TCPConnection } from '../tcp-connection.ts';
 import { listen } from './listen-handle.ts';
@@ -55,9 +55,12 @@ export class TCPPort extends ListeningPortBase {
     options: ListenTCPOptions = {},
   ) {
     checkPort(port);
-    const { interface: iface = '', backlog = DEFAULT_BACKLOG } = options;
+    const { interface: named = '', backlog = DEFAULT_BACKLOG } = options;
+    const iface = interfaceLiteral(named);
     if (iface !== '' && !isIPv4(iface) && !isIPv6(iface)) {
-      throw new TypeError(`Interface must be an IP literal: got ${JSON.stringify(iface)}`);
+      throw new TypeError(
+        `Interface must be an IP literal or 'localhost': got ${JSON.stringify(iface)}`,
+      );
     }
     if (!Number.isInteger(backlog) || backlog < 1) {
       throw new RangeError(`Backlog must be a whole number above 0: got ${String(backlog)}`);

@@ -125,13 +125,12 @@ function join(
 export type ProtocolMaker<P extends IProtocol> = (new () => P) | (() => P);
 
 function make<P extends IProtocol>(maker: ProtocolMaker<P>): P {
-  const isClass = /^class\b/.test(Function.prototype.toString.call(maker));
-  // The test above tells which of the two it is; a class cannot be called and an arrow function cannot be constructed.
-  return isClass ? new (maker as new () => P)() : (maker as () => P)();
+  // An arrow function has no prototype and cannot be constructed; a class, or a function that returns an object, can.
+  return maker.prototype === undefined ? (maker as () => P)() : new (maker as new () => P)();
 }
 
 /**
- * A client and a server that are connected with each other, and the pump between them.
+ * A client and a server that are connected with each other, and the pump between them. A clock may stand in place of the options.
  *
  * @example
  * ```ts
@@ -143,7 +142,7 @@ function make<P extends IProtocol>(maker: ProtocolMaker<P>): P {
 export function connectedServerAndClient<S extends IProtocol, C extends IProtocol>(
   serverClass: ProtocolMaker<S>,
   clientClass: ProtocolMaker<C>,
-  options: ConnectOptions = {},
+  options: ConnectOptions | PumpClock = {},
 ): [client: C, server: S, pump: IOPump] {
   const client = make(clientClass);
   const server = make(serverClass);
@@ -152,7 +151,7 @@ export function connectedServerAndClient<S extends IProtocol, C extends IProtoco
     new FakeTransport(true),
     client,
     new FakeTransport(false),
-    options,
+    'advance' in options ? { clock: options } : options,
   );
   return [client, server, pump];
 }

@@ -4,7 +4,7 @@ import { type ConnectAttempt, ConnectorBase, type ConnectorHost } from '../conne
 import { ConnectionRefusedError, NotConnectingError } from '../errors.ts';
 import type { IClientFactory, IProtocolFactory } from '../interfaces.ts';
 import { type ListenHandle, ListeningPortBase } from '../listening-port.ts';
-import { addressFromLiteral } from '../resolver.ts';
+import { addressFromLiteral, interfaceLiteral } from '../resolver.ts';
 import type { StreamConnection } from '../stream-connection.ts';
 
 /** What they need of their reactor. */
@@ -24,8 +24,9 @@ export class MemoryPort extends ListeningPortBase {
       bound = nextFreePort;
       nextFreePort = nextFreePort === 65535 ? 49152 : nextFreePort + 1;
     }
+    const literal = interfaceLiteral(iface);
     this.#address =
-      addressFromLiteral(iface, bound) ?? new IPv4Address('TCP', iface || '0.0.0.0', bound);
+      addressFromLiteral(literal, bound) ?? new IPv4Address('TCP', literal || '0.0.0.0', bound);
   }
 
   protected override bind(): ListenHandle {

@@ -71,6 +71,7 @@ export class MemoryReactor extends ReactorCoreBase implements Reactor, MemoryHos
   hasCrashed = false;
   protected readonly clock: Clock = new Clock();
   readonly #open = new Set<Closable>();
+  #closing = false;
 
   constructor() {
     const hosts = new Map<string, readonly string[]>();
@@ -106,8 +107,18 @@ export class MemoryReactor extends ReactorCoreBase implements Reactor, MemoryHos
     queueMicrotask(f);
   }
 
+  /** For its ports and connectors. */
+  get closing(): boolean {
+    return this.#closing;
+  }
+
   protected override closeAll(): Deferred<unknown> {
+    this.#closing = true;
     return new DeferredList([...this.#open].map((closable) => closable.close()));
+  }
+
+  protected override left(): void {
+    this.#closing = false;
   }
 
   /** Moves its time by `delay` seconds and runs what is due then. */
@@ -189,12 +200,12 @@ export class MemoryReactor extends ReactorCoreBase implements Reactor, MemoryHos
     return connector;
   }
 
-  /** @internal */
+  /** For its ports and connectors. */
   opened(closable: Closable): void {
     this.#open.add(closable);
   }
 
-  /** @internal */
+  /** For its ports and connectors. */
   closed(closable: Closable): void {
     this.#open.delete(closable);
   }

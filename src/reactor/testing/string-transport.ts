@@ -15,6 +15,18 @@ export class TransportStateError extends ReactorError {
   readonly code = 'ERR_TRANSPORT_STATE';
 }
 
+/** Options of a `StringTransport`; see its constructor. */
+export interface StringTransportOptions {
+  hostAddress?: Address | null;
+  peerAddress?: Address | null;
+  lenient?: boolean;
+}
+
+/** No address has a field of one of these names, not even one that a test made up. */
+function isOptions(given: object): given is StringTransportOptions {
+  return 'hostAddress' in given || 'peerAddress' in given || 'lenient' in given;
+}
+
 /** Whether a `StringTransport` still wants to deliver data. */
 export type ProducerState = 'producing' | 'paused' | 'stopped';
 
@@ -53,14 +65,22 @@ export class StringTransport implements Transport {
   #keepAlive = false;
 
   /**
-   * @param hostAddress what `getHost` says; 10.0.0.1:12345 by default
+   * @param hostAddress what `getHost` says; 10.0.0.1:12345 by default. All three may come as options: `new StringTransport({ lenient: true })`
    * @param peerAddress what `getPeer` says; 192.168.1.1:54321 by default
    * @param lenient whether to put up with pause and resume where they make no sense any more
    */
-  constructor(hostAddress?: Address | null, peerAddress?: Address | null, lenient = false) {
-    this.hostAddr = hostAddress ?? new IPv4Address('TCP', '10.0.0.1', 12345);
-    this.peerAddr = peerAddress ?? new IPv4Address('TCP', '192.168.1.1', 54321);
-    this.#lenient = lenient;
+  constructor(
+    hostAddress?: Address | StringTransportOptions | null,
+    peerAddress?: Address | null,
+    lenient = false,
+  ) {
+    const options: StringTransportOptions =
+      typeof hostAddress === 'object' && hostAddress !== null && isOptions(hostAddress)
+        ? hostAddress
+        : { hostAddress: hostAddress ?? null, peerAddress: peerAddress ?? null, lenient };
+    this.hostAddr = options.hostAddress ?? new IPv4Address('TCP', '10.0.0.1', 12345);
+    this.peerAddr = options.peerAddress ?? new IPv4Address('TCP', '192.168.1.1', 54321);
+    this.#lenient = options.lenient ?? false;
   }
 
   // ------------------------------------------------------------------------------------- for the test

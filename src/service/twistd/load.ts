@@ -5,8 +5,8 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { inspect } from 'node:util';
 import { LoadError, UsageError } from '../errors.ts';
 import { describeService, type IService, Service } from '../service.ts';
+import { isModule, recogniseModules } from './module-kind.ts';
 import type { Target } from './options.ts';
-import { treatTypeScriptAsModules } from './typescript-modules.ts';
 
 /** What the file of an application may end in. */
 const EXTENSIONS: readonly string[] = ['.ts', '.js', '.mts', '.mjs', '.cts', '.cjs'];
@@ -124,8 +124,8 @@ function entryOf(exports: unknown): string | null {
 }
 
 async function importModule(file: string, asked: string): Promise<Record<string, unknown>> {
-  if (/\.tsx?$/.test(file)) treatTypeScriptAsModules();
   try {
+    if (/\.tsx?$/.test(file) || (file.endsWith('.js') && isModule(file))) recogniseModules();
     return await settled(import(pathToFileURL(file).href));
   } catch (error) {
     if (isUnreadableTypeScript(error, file)) {

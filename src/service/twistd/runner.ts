@@ -47,6 +47,7 @@ export async function runApplication({
     pid: process.pid,
     version: process.version,
   });
+  const release = holdSignals();
   let starting = true;
   const start = maybeDeferred(() => service.privilegedStartService())
     .addCallback(() => service.startService())
@@ -63,6 +64,7 @@ export async function runApplication({
     );
 
   if (!starting && failed !== undefined) {
+    release();
     await stop();
     throw startError(name, failed);
   }
@@ -77,10 +79,12 @@ export async function runApplication({
   try {
     running = reactor.run();
   } catch (error) {
+    release();
     reactor.removeSystemEventTrigger(shutdown);
     await stop();
     throw startError(name, Failure.of(error));
   }
+  release();
   // Not before the reactor runs: from here on a signal stops the application in good order, and who waits for this line may send one.
   start
     .addCallback(() => {
@@ -92,6 +96,19 @@ export async function runApplication({
   await running;
   if (failed !== undefined) throw startError(name, failed);
   log.info('Stopped {name}', { name });
+}
+
+/**
+ * Keeps a signal that comes while the start is in a call from ending the process half-way: Node delivers it once the call is over, and by then the reactor, which listens
+ * from its `run` on, gets it as well. Who is told that a port listens may send one at once. Returns a function that ends it.
+ */
+function holdSignals(): () => void {
+  const signals = ['SIGINT', 'SIGTERM', 'SIGBREAK'];
+  const wait = (): void => {};
+  for (const signal of signals) process.on(signal, wait);
+  return () => {
+    for (const signal of signals) process.off(signal, wait);
+  };
 }
 
 /** Stops it, and fires when that is done or has taken too long. Never fails. */
