@@ -103,8 +103,9 @@ describe('twistd as it is built', () => {
       ['tsx', 'typed', tsx],
       ['node', 'typed', []],
     ] as const) {
-      it(`hosts ${app} under ${reader}`, async function () {
-        if (reader === 'node' && app === 'typed' && !readsTypeScript) this.skip();
+      // Nothing to install would make an older Node read TypeScript: there it is the test below that applies.
+      if (reader === 'node' && app === 'typed' && !readsTypeScript) continue;
+      it(`hosts ${app} under ${reader}`, async () => {
         const child = start(['--service', app], {
           cwd: join(folder, 'initial'),
           program: program(),
@@ -117,8 +118,8 @@ describe('twistd as it is built', () => {
     }
   });
 
-  it('says what to do where it cannot', async function () {
-    if (readsTypeScript) this.skip();
+  if (readsTypeScript) return;
+  it('says what to do where it cannot', async () => {
     const { code, stderr } = await run(['--service', 'typed'], {
       cwd: folder,
       program: program(),
