@@ -22,6 +22,7 @@ import type {
   TriggerID,
   TriggerPhase,
 } from './interfaces.ts';
+import { logEvent } from './log.ts';
 import { onRejection } from './on-rejection.ts';
 import type { Closable, OpenRegistry } from './open-registry.ts';
 import { SystemResolver } from './resolver.ts';
@@ -122,11 +123,14 @@ export abstract class ReactorBase
   }
 
   #signalled(signal: NodeJS.Signals): void {
+    const first = this.#exitSignal === undefined;
+    this.#exitSignal ??= signal;
     if (this.life === 'running') {
-      this.#exitSignal = signal;
       this.stop();
-    } else {
+    } else if (!first) {
       // The first one asked; whoever sends a second has no patience left for what hangs.
+      const message = `Exiting at once on ${signal}: the shutdown is not over`;
+      logEvent({ level: 'critical', system: 'reactor', message });
       this.forceExit(128 + constants.signals[signal]);
     }
   }

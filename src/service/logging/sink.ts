@@ -1,6 +1,7 @@
 /**
  * Where log lines go: pino's destination, with what a log must survive. It writes at once (what is logged before a crash is there after it), keeps what cannot be written now
- * up to a limit, and tries again with the next line. It never throws and never waits: a full disk or a reader that went away costs lines, not the program.
+ * up to a limit, and tries again with the next line. It never throws: a full disk or a reader that went away costs lines, not the program. It writes
+ * synchronously, as `console.log` to a pipe does, so a reader that stays but stops reading holds the program up once the pipe is full.
  */
 import { writeSync } from 'node:fs';
 import { isatty } from 'node:tty';
