@@ -77,18 +77,20 @@ class WatchedProtocol<P extends IProtocol> implements IProtocol {
     this.#watcher = watcher;
   }
 
-  makeConnection(transport: Transport): void {
+  // What the wrapped methods return is handed on: the connection looks after a promise that fails.
+
+  makeConnection(transport: Transport): unknown {
     this.#watcher.connectionMade(transport);
-    this.wrapped.makeConnection(transport);
+    return this.wrapped.makeConnection(transport);
   }
 
-  dataReceived(data: Buffer): void {
-    this.wrapped.dataReceived(data);
+  dataReceived(data: Buffer): unknown {
+    return this.wrapped.dataReceived(data);
   }
 
-  connectionLost(reason: Failure): void {
+  connectionLost(reason: Failure): unknown {
     try {
-      this.wrapped.connectionLost(reason);
+      return this.wrapped.connectionLost(reason);
     } finally {
       this.#watcher.connectionLost(reason);
     }
@@ -103,12 +105,12 @@ class WatchedHalfCloseableProtocol
   extends WatchedProtocol<IHalfCloseableProtocol>
   implements IHalfCloseableProtocol
 {
-  readConnectionLost(): void {
-    this.wrapped.readConnectionLost();
+  readConnectionLost(): unknown {
+    return this.wrapped.readConnectionLost();
   }
 
-  writeConnectionLost(): void {
-    this.wrapped.writeConnectionLost();
+  writeConnectionLost(): unknown {
+    return this.wrapped.writeConnectionLost();
   }
 }
 

@@ -379,6 +379,10 @@ for (const readMethod of ['onread', 'data'] as const) {
         reactor.connectTCP('127.0.0.1', port, factory, { bindAddress: ['192.0.2.1', 0] });
         await factory.until(() => factory.reason !== undefined);
         expect(factory.reason?.check(ConnectBindError)).to.equal(ConnectBindError);
+        const named = new RecordingFactory();
+        reactor.connectTCP('127.0.0.1', port, named, { bindAddress: ['no.such.host', 0] });
+        await named.until(() => named.reason !== undefined);
+        expect(named.reason?.check(ConnectBindError)).to.equal(ConnectBindError);
       });
 
       it('refuses what is no factory of clients, and says so', () => {

@@ -479,3 +479,39 @@ describe('ClientService', () => {
     for (const session of sessions) session.transport.abortConnection();
   });
 });
+
+describe('A protocol under ClientService', () => {
+  it('costs its connection when an async method fails', async () => {
+    const origins: string[] = [];
+    const previous = setUnhandledFailureHandler((_, { origin }) => origins.push(origin));
+    const lost = new Deferred<[Failure]>();
+    class Failing extends Protocol {
+      override async dataReceived(): Promise<void> {
+        throw new SyntaxError('too late');
+      }
+      override connectionLost(reason: Failure): void {
+        if (!lost.called) lost.callback([reason]);
+      }
+    }
+    class Greeter extends Protocol {
+      override connectionMade(): void {
+        this.transport.write('hello');
+      }
+    }
+    const port = reactor.listenTCP(0, Factory.forProtocol(Greeter), { interface: '127.0.0.1' });
+    const service = new ClientService(
+      new TCP4ClientEndpoint(reactor, '127.0.0.1', port.getHost().port),
+      Factory.forProtocol(Failing),
+    );
+    try {
+      service.startService();
+      const [reason] = await lost;
+      expect(reason.check(SyntaxError)).to.equal(SyntaxError);
+      expect(origins).to.have.length(1);
+    } finally {
+      await service.stopService();
+      await port.stopListening();
+      setUnhandledFailureHandler(previous);
+    }
+  });
+});

@@ -130,7 +130,8 @@ export class TCPConnector extends ConnectorBase {
     this.#host = host;
     this.#hostName = hostName;
     this.#port = port;
-    this.#bindAddress = bindAddress;
+    this.#bindAddress =
+      bindAddress === null ? null : [interfaceLiteral(bindAddress[0]), bindAddress[1]];
   }
 
   getDestination(): IPv4Address | IPv6Address | HostnameAddress {
@@ -267,9 +268,9 @@ class TCPAttempt implements ConnectAttempt {
       const cause = error instanceof Error ? error : new Error(String(error));
       wait = false;
       socket.destroy();
-      this.failLater(
-        new ConnectError(`Could not connect to ${address}: ${cause.message}`, { osError: cause }),
-      );
+      const Class = this.#bindAddress === null ? ConnectError : ConnectBindError;
+      const message = `Could not connect to ${address}: ${cause.message}`;
+      this.failLater(new Class(message, { osError: cause }));
     }
   }
 }
