@@ -2,6 +2,12 @@
 export * from './basic.ts';
 export { ClientCreator, type CreatorReactor } from './client-creator.ts';
 export {
+  AbstractDatagramProtocol,
+  ConnectedDatagramProtocol,
+  DatagramProtocol,
+  ProtocolInUseError,
+} from './datagram.ts';
+export {
   NoConnectorError,
   NotImplementedError,
   StringTooLongError,

@@ -47,6 +47,11 @@ export class MessageLengthError extends ReactorError {
   readonly code = 'ERR_MESSAGE_LENGTH';
 }
 
+/** A datagram port has a peer already; it cannot get another one. */
+export class AlreadyConnected extends ReactorError {
+  readonly code = 'ERR_ALREADY_CONNECTED';
+}
+
 /** Something that should be an IP literal of a certain family is not. */
 export class InvalidAddressError extends ReactorError {
   readonly code = 'ERR_INVALID_ADDRESS';

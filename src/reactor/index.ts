@@ -1,5 +1,6 @@
 /** The event loop: time, connections, endpoints, and the doubles to test with. */
 export * from './address.ts';
+export type * from './datagram-interfaces.ts';
 export * from './endpoints/index.ts';
 export * from './errors.ts';
 export { installReactor, reactor, reactorNames } from './install.ts';

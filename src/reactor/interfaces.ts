@@ -334,6 +334,38 @@ export interface ReactorTCP {
   ): Connector;
 }
 
+/** Options of `listenUNIX`. */
+export interface ListenUNIXOptions {
+  /** Connections the kernel keeps waiting for us. Default 511. */
+  backlog?: number;
+  /** Permissions of the socket's file, 0 to 0o777. Default 0o666. Windows and abstract names have none. */
+  mode?: number;
+  /**
+   * Whether to keep a lock file beside the socket (its path and '.lock'), by which the next one to listen tells a file that a dead process left from one
+   * in use, and removes it. Default false: a file that is there is in use.
+   */
+  wantPID?: boolean;
+}
+
+/** Options of `connectUNIX`. */
+export interface ConnectUNIXOptions {
+  /** Seconds until the attempt fails with `TimeoutError`; null never. Default 30. */
+  timeout?: number | null;
+  /** Whether to look at the lock file first and fail at once when its process is gone. Default false. */
+  checkPID?: boolean;
+}
+
+/** UNIX sockets, and named pipes on Windows (Twisted: `IReactorUNIX`). A name that starts with NUL is in Linux's abstract namespace. */
+export interface ReactorUNIX {
+  /** @throws {CannotListenError} */
+  listenUNIX(
+    address: string,
+    factory: IProtocolFactory,
+    options?: ListenUNIXOptions,
+  ): ListeningPort;
+  connectUNIX(address: string, factory: IClientFactory, options?: ConnectUNIXOptions): Connector;
+}
+
 /** Calls from elsewhere (the part of Twisted's `IReactorThreads` that needs no threads). */
 export interface ReactorFromThreads {
   /** Calls `f(...args)` in a later turn, in the order asked for. */

@@ -39,7 +39,11 @@ export abstract class ListeningPortBase implements ListeningPort, Closable {
     return this.#handle !== undefined;
   }
 
+  /** Does nothing when it listens. @throws {NotListeningError} while it is still stopping */
   startListening(): void {
+    if (this.#stopping !== undefined) {
+      throw new NotListeningError('Cannot listen again: the port is still stopping');
+    }
     if (this.#handle !== undefined) return;
     const handle = this.bind();
     try {
@@ -92,8 +96,10 @@ export abstract class ListeningPortBase implements ListeningPort, Closable {
   }
 
   close(): Deferred<unknown> {
+    // Asked for now: a port that has stopped has no address left to be called by.
+    const what = this.listening ? this.describe() : factoryName(this.factory);
     return this.stopListening().addErrback((failure) => {
-      reportFailure(failure, `Unhandled error in stopping ${this.describe()}`);
+      reportFailure(failure, `Unhandled error in stopping ${what}`);
     });
   }
 

@@ -1,5 +1,6 @@
 /** Doubles for tests: of a transport, a reactor, a connection, a clock. They are part of the public surface. */
 export { Clock } from './clock.ts';
+export { FakeDatagramTransport, type WrittenDatagram } from './testing/fake-datagram-transport.ts';
 export {
   ConnectionCompleter,
   type ConnectOptions,

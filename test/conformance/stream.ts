@@ -63,7 +63,19 @@ class TestProducer {
   }
 }
 
-export function describeStream(name: string, open: () => Promise<StreamWorld>): void {
+/** What not every transport can do. */
+export interface StreamAbilities {
+  /** Whether an abort looks to the peer like a loss; without a reset it looks like an end. Default true. */
+  readonly resets?: boolean;
+  /** Whether the end that connected has an address of its own. Default true. */
+  readonly namesClients?: boolean;
+}
+
+export function describeStream(
+  name: string,
+  open: () => Promise<StreamWorld>,
+  { resets = true, namesClients = true }: StreamAbilities = {},
+): void {
   describe(`A stream connection over ${name}`, () => {
     let world: StreamWorld;
     let trap: FailureTrap;
@@ -376,7 +388,8 @@ export function describeStream(name: string, open: () => Promise<StreamWorld>): 
         const { server, client } = await pair();
         client.transport.abortConnection();
         await bothLost({ server, client });
-        expect(server.reason?.check(ConnectionLost)).to.equal(ConnectionLost);
+        const reason = resets ? ConnectionLost : ConnectionDone;
+        expect(server.reason?.check(reason)).to.equal(reason);
       });
 
       it('delivers nothing more', async () => {
@@ -579,6 +592,7 @@ export function describeStream(name: string, open: () => Promise<StreamWorld>): 
         String(transport.getPeer()),
       ];
       expect(end(server.transport)).to.deep.equal(end(client.transport).reverse());
+      if (namesClients) expect(new Set(end(client.transport))).to.have.property('size', 2);
     });
 
     it('carries 50 connections at once without mixing them up', async () => {

@@ -211,7 +211,9 @@ describe('A prefix of one’s own', () => {
     expect(previous).to.equal(undefined);
     serverFromString(reactor, 'test-twice:tcp:80:interface=\\:\\:1').listen(factory);
     expect(reactor.tcpServers[0]?.slice(2)).to.deep.equal([511, '::1']);
-    expect(() => serverFromString(reactor, 'x:')).to.throw('tcp:, tcp6:, test-twice:');
+    expect(() => serverFromString(reactor, 'x:')).to.throw(
+      'tcp:, tcp6:, unix:, pipe:, test-twice:',
+    );
   });
 
   it('registerClientEndpointParser() has a parser read what begins with it', () => {

@@ -191,6 +191,29 @@ for (const readMethod of ['onread', 'data'] as const) {
         expect((port.getHost() as IPv4Address).port).to.be.above(0);
       });
 
+      it('a doStop that throws is reported when the reactor stops the port', async () => {
+        const own = new LibuvReactor({ readMethod });
+        const factory = new RecordingFactory();
+        factory.doStop = () => {
+          throw new Error('doStop broke');
+        };
+        own.listenTCP(0, factory, LOOPBACK);
+        const running = own.run(false);
+        own.stop();
+        await running;
+        expect(trap.caught.map(({ failure }) => failure.getErrorMessage())).to.deep.equal([
+          'doStop broke',
+        ]);
+      });
+
+      it('cannot be started again before it has stopped', async () => {
+        const port = reactor.listenTCP(0, new RecordingFactory(), LOOPBACK);
+        const stopped = port.stopListening();
+        expect(() => port.startListening()).to.throw(NotListeningError, 'still stopping');
+        await stopped;
+        port.startListening();
+      });
+
       it('frees the port for the next', async () => {
         const first = reactor.listenTCP(0, new RecordingFactory(), LOOPBACK);
         const { port } = first.getHost() as IPv4Address;

@@ -25,3 +25,4 @@ export {
   TCP6ClientEndpoint,
   TCP6ServerEndpoint,
 } from './tcp.ts';
+export { UNIXClientEndpoint, UNIXServerEndpoint } from './unix.ts';

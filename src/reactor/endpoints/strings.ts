@@ -3,6 +3,7 @@ import { isIPv4, isIPv6 } from 'node:net';
 import type {
   ListenTCPOptions,
   Reactor,
+  ReactorUNIX,
   StreamClientEndpoint,
   StreamServerEndpoint,
 } from '../interfaces.ts';
@@ -14,6 +15,7 @@ import {
   TCP6ClientEndpoint,
   TCP6ServerEndpoint,
 } from './tcp.ts';
+import { UNIXClientEndpoint, UNIXServerEndpoint } from './unix.ts';
 
 /** Makes the server endpoint that a description with its prefix stands for. May throw `EndpointSyntaxError`. */
 export type ServerEndpointParser = (
@@ -74,6 +76,8 @@ function parserFor<T>(kind: string, parsers: Map<string, T>, description: Endpoi
  * | `tcp:8080` | TCP on port 8080 of every IPv4 address; `tcp:0` takes any free port |
  * | `tcp:8080:interface=127.0.0.1:backlog=50` | on one address, which may be IPv6 (`interface=\:\:1`), or on `localhost` |
  * | `tcp6:8080:interface=\:\:1` | TCP over IPv6; without `interface`, on `::` |
+ * | `unix:/run/app.sock:mode=660` | a UNIX socket; `mode` is octal. A lock file beside it tells a stale file from a live one, unless `lockfile=0` |
+ * | `pipe:app` | the named pipe `\\\\.\\pipe\\app`, on Windows |
  *
  * @throws {EndpointSyntaxError}
  */
@@ -90,6 +94,8 @@ export function serverFromString(reactor: Reactor, description: string): StreamS
  * | `tcp:example.com:80` or `tcp:host=example.com:port=80` | TCP to whichever address of the name answers first |
  * | `tcp:127.0.0.1:80:timeout=5:bindAddress=127.0.0.2` | TCP to one address, which may be IPv6 (`tcp:\:\:1:80`) |
  * | `tcp6:example.com:80` | TCP over IPv6 only |
+ * | `unix:/run/app.sock:timeout=5` | a UNIX socket; with `lockfile=1` the lock file beside it is looked at first |
+ * | `pipe:app` | the named pipe `\\\\.\\pipe\\app`, on Windows |
  *
  * A name gives a `HostnameEndpoint`, unlike Twisted's `tcp:`, which tries one IPv4 address only. `timeout` is in seconds, 30 unless given.
  * @throws {EndpointSyntaxError}
@@ -156,5 +162,70 @@ registerClientEndpointParser('tcp6', (reactor, description) => {
   return new TCP6ClientEndpoint(reactor, host, port, {
     timeout,
     bindAddress: bindAddress === null ? null : ([bindAddress, 0] as const),
+  });
+});
+
+// -------------------------------------------------------------------------------------------- unix and pipe
+
+const OCTAL = matching((value) => /^[0-7]{1,3}$/.test(value), 'an octal number up to 777');
+const YES_OR_NO = wholeNumber(0, 1);
+const UNIX_SERVER = {
+  address: text(),
+  mode: optional(OCTAL, '666'),
+  ...BACKLOG,
+  lockfile: optional(YES_OR_NO, 1),
+};
+const UNIX_CLIENT = {
+  path: text(),
+  timeout: optional(seconds(), 30),
+  lockfile: optional(YES_OR_NO, 0),
+};
+
+/** @throws {EndpointSyntaxError} where there is nothing of the kind */
+function withUNIX(
+  reactor: Reactor,
+  description: EndpointDescription,
+  available = true,
+): Reactor & ReactorUNIX {
+  if (available && 'listenUNIX' in reactor && 'connectUNIX' in reactor) {
+    return reactor as Reactor & ReactorUNIX; // both names are Twisted's, nobody uses them for anything else
+  }
+  const what = `prefix '${description.prefix}' cannot be served here`;
+  throw new EndpointSyntaxError(description.text, 0, what);
+}
+
+function pipePath(name: string): string {
+  return name.startsWith('\\\\') ? name : `\\\\.\\pipe\\${name}`;
+}
+
+registerServerEndpointParser('unix', (reactor, description) => {
+  const { address, mode, backlog, lockfile } = description.read(UNIX_SERVER);
+  return new UNIXServerEndpoint(withUNIX(reactor, description), address, {
+    mode: Number.parseInt(mode, 8),
+    wantPID: lockfile === 1,
+    ...(backlog === undefined ? {} : { backlog }),
+  });
+});
+
+registerClientEndpointParser('unix', (reactor, description) => {
+  const { path, timeout, lockfile } = description.read(UNIX_CLIENT);
+  return new UNIXClientEndpoint(withUNIX(reactor, description), path, {
+    timeout,
+    checkPID: lockfile === 1,
+  });
+});
+
+const WINDOWS = process.platform === 'win32';
+
+registerServerEndpointParser('pipe', (reactor, description) => {
+  const { name, backlog } = description.read({ name: text(), ...BACKLOG });
+  const options = backlog === undefined ? {} : { backlog };
+  return new UNIXServerEndpoint(withUNIX(reactor, description, WINDOWS), pipePath(name), options);
+});
+
+registerClientEndpointParser('pipe', (reactor, description) => {
+  const { name, timeout } = description.read({ name: text(), timeout: optional(seconds(), 30) });
+  return new UNIXClientEndpoint(withUNIX(reactor, description, WINDOWS), pipePath(name), {
+    timeout,
   });
 });

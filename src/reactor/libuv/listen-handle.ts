@@ -8,26 +8,27 @@
  */
 import net, { isIPv6, type Server, type Socket } from 'node:net';
 import { getSystemErrorName } from 'node:util';
-import type { Address } from '../address.ts';
+import { type Address, UNIXAddress } from '../address.ts';
 import { CannotListenError } from '../errors.ts';
 import type { ListenHandle } from '../listening-port.ts';
 import { type ReadMethod, type SocketName, socketOptions, toAddress } from './socket-handle.ts';
 
-/** Node's handle of a listening or accepted TCP socket: what we use of it. */
-interface TCPHandle {
+/** Node's handle of a listening or accepted socket: what we use of it. Those of UNIX sockets have no names to ask for. */
+interface ServerHandle {
   listen(backlog: number): number;
   close(callback?: () => void): void;
-  getsockname(out: SocketName): number;
-  getpeername(out: SocketName): number;
-  onconnection: ((status: number, client: TCPHandle | undefined) => void) | null;
+  getsockname?(out: SocketName): number;
+  getpeername?(out: SocketName): number;
+  onconnection: ((status: number, client: ServerHandle | undefined) => void) | null;
 }
 
+/** With -1 for port and family, `address` is a path. */
 type CreateServerHandle = (
-  host: string,
+  address: string,
   port: number,
-  family: 4 | 6,
+  family: 4 | 6 | -1,
   fd: number,
-) => TCPHandle | number;
+) => ServerHandle | number;
 
 function probe(): CreateServerHandle | undefined {
   // Not in the types: see the head of this file.
@@ -35,13 +36,18 @@ function probe(): CreateServerHandle | undefined {
   return typeof create === 'function' ? (create as CreateServerHandle) : undefined;
 }
 
+/** What to bind. */
+export type ListenTarget =
+  /** '' for an interface is every IPv4 address. */
+  | { readonly kind: 'tcp'; readonly interface: string; readonly port: number }
+  | { readonly kind: 'unix'; readonly path: string };
+
 /** How to listen and what to do with what comes. */
 export interface ListenRequest {
-  readonly port: number;
-  /** '' is every IPv4 address. */
-  readonly interface: string;
+  readonly target: ListenTarget;
   readonly backlog: number;
   readonly method: ReadMethod;
+  /** @param host empty, as is `peer`, for a UNIX socket */
   accepted(socket: Socket, host: SocketName, peer: SocketName): void;
   /** A connection could not be accepted; the port goes on. */
   acceptFailed(error: Error): void;
@@ -58,30 +64,48 @@ function systemError(errno: number, syscall: string, address: string): NodeJS.Er
   return Object.assign(new Error(`${syscall} ${code} ${address}`), { code, errno, syscall });
 }
 
-/** A handle that listens. @throws {CannotListenError} */
-function bound(create: CreateServerHandle, request: ListenRequest): TCPHandle {
-  const { port, interface: iface, backlog } = request;
-  const fail = (errno: number, syscall: string): CannotListenError => {
-    const where = `${iface || '0.0.0.0'}:${port}`;
-    return new CannotListenError(iface, port, systemError(errno, syscall, where));
-  };
-  const handle = create(iface || '0.0.0.0', port, isIPv6(iface) ? 6 : 4, -1);
-  if (typeof handle === 'number') throw fail(handle, 'bind');
-  const status = handle.listen(backlog);
-  if (status !== 0) {
-    handle.close();
-    throw fail(status, 'listen');
+/** The error for a target that cannot be listened on. For a UNIX socket the interface is its path and the port 'unix'. */
+export function cannotListen(target: ListenTarget, error: Error): CannotListenError {
+  return target.kind === 'tcp'
+    ? new CannotListenError(target.interface, target.port, error)
+    : new CannotListenError(JSON.stringify(target.path), 'unix', error);
+}
+
+const ANY = '0.0.0.0';
+
+function describe(target: ListenTarget): string {
+  return target.kind === 'tcp' ? `${target.interface || ANY}:${target.port}` : target.path;
+}
+
+/** A handle that is bound. @throws {CannotListenError} */
+function bind(create: CreateServerHandle, target: ListenTarget): ServerHandle {
+  const handle =
+    target.kind === 'tcp'
+      ? create(target.interface || ANY, target.port, isIPv6(target.interface) ? 6 : 4, -1)
+      : create(target.path, -1, -1, -1);
+  if (typeof handle === 'number') {
+    throw cannotListen(target, systemError(handle, 'bind', describe(target)));
   }
   return handle;
 }
 
+/** Has it listen, which is when a TCP address in use shows. @throws {CannotListenError} */
+function startListening(handle: ServerHandle, { target, backlog }: ListenRequest): void {
+  const status = handle.listen(backlog);
+  if (status === 0) return;
+  handle.close();
+  throw cannotListen(target, systemError(status, 'listen', describe(target)));
+}
+
 function listenOnHandle(create: CreateServerHandle, request: ListenRequest): ListenHandle {
-  const handle = bound(create, request);
+  const { target } = request;
+  const handle = bind(create, target);
+  startListening(handle, request);
   const name: SocketName = {};
-  handle.getsockname(name);
-  const address = toAddress(name);
+  handle.getsockname?.(name);
+  const address = target.kind === 'tcp' ? toAddress(name) : new UNIXAddress(target.path);
   // A socket accepted on one certain address has that address; on a wildcard it has to be asked.
-  const wildcard = address.host === '0.0.0.0' || address.host === '::';
+  const wildcard = name.address === '0.0.0.0' || name.address === '::';
   const options = socketOptions(request.method);
   handle.onconnection = (failure, client) => {
     if (failure !== 0 || client === undefined) {
@@ -89,7 +113,7 @@ function listenOnHandle(create: CreateServerHandle, request: ListenRequest): Lis
       return;
     }
     const peer: SocketName = {};
-    if (client.getpeername(peer) !== 0) {
+    if (client.getpeername !== undefined && client.getpeername(peer) !== 0) {
       // It was reset while it waited to be accepted.
       client.close();
       return;
@@ -97,7 +121,7 @@ function listenOnHandle(create: CreateServerHandle, request: ListenRequest): Lis
     let host = name;
     if (wildcard) {
       host = {};
-      client.getsockname(host);
+      client.getsockname?.(host);
     }
     // `handle` is not in the types of the constructor's options.
     request.accepted(new net.Socket({ ...options, handle: client } as object), host, peer);
@@ -112,32 +136,40 @@ function listenOnHandle(create: CreateServerHandle, request: ListenRequest): Lis
 }
 
 function listenOnServer(request: ListenRequest): ListenHandle {
-  const { port, interface: iface, backlog } = request;
+  const { target, backlog } = request;
   const server: Server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true });
   server.on('error', request.acceptFailed);
   const create = probe();
-  // Node takes the handle of another server as something to listen on.
-  if (create !== undefined) server.listen(bound(create, request) as object, backlog);
-  else server.listen({ port, backlog, ...(iface === '' ? {} : { host: iface }) });
-  const name = server.address();
-  if (name === null || typeof name === 'string') {
-    server.close();
-    throw new CannotListenError(
-      iface,
-      port,
-      new Error('this Node cannot tell in time whether the address is free'),
-    );
+  if (target.kind === 'unix') {
+    // Bound once for the reason why not, and let go again: a server takes a TCP handle, but of a UNIX one it would make another.
+    if (create !== undefined) bind(create, target).close();
+    server.listen({ path: target.path, backlog });
+  } else if (create !== undefined) {
+    // The server has it listen once more, which does no harm.
+    const handle = bind(create, target);
+    startListening(handle, request);
+    server.listen(handle as object, backlog);
+  } else {
+    const host = target.interface === '' ? {} : { host: target.interface };
+    server.listen({ port: target.port, backlog, ...host });
   }
-  const address: Address = toAddress(name);
+  const name = server.address();
+  if (name === null) {
+    server.close();
+    const error = new Error('this Node cannot tell in time whether the address is free');
+    throw cannotListen(target, error);
+  }
+  const address: Address = typeof name === 'string' ? new UNIXAddress(name) : toAddress(name);
   server.on('connection', (socket) => {
-    if (socket.remoteAddress === undefined) {
+    if (target.kind === 'tcp' && socket.remoteAddress === undefined) {
       socket.destroy();
       return;
     }
+    const { localAddress = '', localPort = 0, remoteAddress = '', remotePort = 0 } = socket;
     request.accepted(
       socket,
-      { address: socket.localAddress ?? '', port: socket.localPort ?? 0 },
-      { address: socket.remoteAddress, port: socket.remotePort ?? 0 },
+      { address: localAddress, port: localPort },
+      { address: remoteAddress, port: remotePort },
     );
   });
   return {

@@ -1,15 +1,28 @@
 /** The default reactor: Node's own libuv loop. */
 import { ReactorBase } from '../base.ts';
 import type {
+  IDatagramProtocol,
+  ListenMulticastOptions,
+  ListenUDPOptions,
+  ReactorUDP,
+  UDPListeningPort,
+} from '../datagram-interfaces.ts';
+import type {
   Connector,
   ConnectTCPOptions,
+  ConnectUNIXOptions,
   IClientFactory,
   IProtocolFactory,
+  ListeningPort,
   ListenTCPOptions,
+  ListenUNIXOptions,
+  ReactorUNIX,
   TCPListeningPort,
 } from '../interfaces.ts';
 import type { ReadMethod } from './socket-handle.ts';
 import { TCPConnector, type TCPHost, TCPPort } from './tcp.ts';
+import { UDPPort } from './udp.ts';
+import { UNIXConnector, type UNIXHost, UNIXPort } from './unix.ts';
 
 /** Options of a `LibuvReactor`. */
 export interface LibuvReactorOptions {
@@ -17,7 +30,10 @@ export interface LibuvReactorOptions {
   readMethod?: ReadMethod;
 }
 
-export class LibuvReactor extends ReactorBase implements TCPHost {
+export class LibuvReactor
+  extends ReactorBase
+  implements ReactorUDP, TCPHost, UNIXHost, ReactorUNIX
+{
   readonly readMethod: ReadMethod;
 
   constructor(options: LibuvReactorOptions = {}) {
@@ -40,5 +56,39 @@ export class LibuvReactor extends ReactorBase implements TCPHost {
     const connector = new TCPConnector(this, host, port, factory, options);
     connector.connect();
     return connector;
+  }
+
+  listenUNIX(
+    address: string,
+    factory: IProtocolFactory,
+    options?: ListenUNIXOptions,
+  ): ListeningPort {
+    const listening = new UNIXPort(this, address, factory, options);
+    listening.startListening();
+    return listening;
+  }
+
+  connectUNIX(address: string, factory: IClientFactory, options?: ConnectUNIXOptions): Connector {
+    const connector = new UNIXConnector(this, address, factory, options);
+    connector.connect();
+    return connector;
+  }
+
+  listenUDP(
+    port: number,
+    protocol: IDatagramProtocol,
+    options?: ListenUDPOptions,
+  ): UDPListeningPort {
+    return this.listenMulticast(port, protocol, options);
+  }
+
+  listenMulticast(
+    port: number,
+    protocol: IDatagramProtocol,
+    options?: ListenMulticastOptions,
+  ): UDPListeningPort {
+    const listening = new UDPPort(this, port, protocol, options);
+    listening.startListening();
+    return listening;
   }
 }

@@ -8,10 +8,9 @@
  * empty write go in behind them, whose callback says that all before it has left.
  */
 import type { Socket } from 'node:net';
-import { IPv4Address, IPv6Address } from '../address.ts';
+import { type Address, IPv4Address, IPv6Address, UNIXAddress } from '../address.ts';
 import type { Data } from '../interfaces.ts';
-import type { StreamHandleListener } from '../stream-handle.ts';
-import type { TCPStreamHandle } from '../tcp-connection.ts';
+import type { StreamHandle, StreamHandleListener } from '../stream-handle.ts';
 
 /** How sockets are read; see above. */
 export type ReadMethod = 'onread' | 'data';
@@ -25,7 +24,7 @@ const EMPTY = Buffer.alloc(0);
 const HANDLE = Symbol('handle');
 
 /** A socket that knows its handle, so that all sockets share their listeners instead of having closures each. */
-type OwnedSocket = Socket & { [HANDLE]?: SocketHandle };
+type OwnedSocket = Socket & { [HANDLE]?: SocketHandle<Address> };
 
 let sharedRead:
   | { buffer: Buffer; callback: (n: number, buffer: Uint8Array) => boolean }
@@ -88,21 +87,17 @@ export function toAddress(name: SocketName): IPv4Address | IPv6Address {
     : new IPv4Address('TCP', address, port);
 }
 
-export class SocketHandle implements TCPStreamHandle {
+/** A TCP or UNIX socket, or a named pipe, with addresses of kind `A`. What only TCP has does nothing on the others. */
+export class SocketHandle<A extends Address> implements StreamHandle {
   listener: StreamHandleListener = NO_LISTENER;
   readonly #socket: OwnedSocket;
-  readonly #host: IPv4Address | IPv6Address;
-  readonly #peer: IPv4Address | IPv6Address;
+  readonly #host: A;
+  readonly #peer: A;
   #error: NodeJS.ErrnoException | undefined;
   #onBarrier: ((error?: Error | null) => void) | undefined;
 
   /** @param socket connected, made with `socketOptions` */
-  constructor(
-    socket: Socket,
-    method: ReadMethod,
-    host: IPv4Address | IPv6Address,
-    peer: IPv4Address | IPv6Address,
-  ) {
+  constructor(socket: Socket, method: ReadMethod, host: A, peer: A) {
     const owned: OwnedSocket = socket;
     owned[HANDLE] = this;
     this.#socket = owned;
@@ -172,14 +167,16 @@ export class SocketHandle implements TCPStreamHandle {
   }
 
   reset(): void {
-    this.#socket.resetAndDestroy();
+    // Only TCP knows a reset; elsewhere an end in good order is all there is.
+    if (this.#peer instanceof UNIXAddress) this.#socket.destroy();
+    else this.#socket.resetAndDestroy();
   }
 
-  getHost(): IPv4Address | IPv6Address {
+  getHost(): A {
     return this.#host;
   }
 
-  getPeer(): IPv4Address | IPv6Address {
+  getPeer(): A {
     return this.#peer;
   }
 

@@ -75,8 +75,7 @@ export class TCPPort extends ListeningPortBase {
   protected override bind(): ListenHandle {
     const method = this.#host.readMethod;
     return listen({
-      port: this.#port,
-      interface: this.#interface,
+      target: { kind: 'tcp', interface: this.#interface, port: this.#port },
       backlog: this.#backlog,
       method,
       accepted: (socket, hostName, peerName) => {

@@ -173,7 +173,8 @@ export class ConnectionCompleter {
       );
       if (port === undefined) continue;
       const hostAddress = new IPv4Address('TCP', '127.0.0.1', port.getHost().port);
-      const peerAddress = new IPv4Address('TCP', '127.0.0.1', 49152);
+      // Below the ports that a MemoryReactor gives away.
+      const peerAddress = new IPv4Address('TCP', '127.0.0.1', 32768);
       const server = new FakeTransport(true, { hostAddress, peerAddress });
       const client = new FakeTransport(false, {
         hostAddress: peerAddress,
