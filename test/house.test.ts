@@ -92,9 +92,14 @@ describe('The house', () => {
   });
 
   it('lets protocols and databases know of the reactor only its contracts', () => {
-    const contracts = ['interfaces', 'datagram-interfaces', 'address', 'errors', 'log'].map(
-      (name) => readFileSync(join(SRC, 'reactor', `${name}.ts`), 'utf8'),
-    );
+    const contracts = [
+      'interfaces',
+      'datagram-interfaces',
+      'process-interfaces',
+      'address',
+      'errors',
+      'log',
+    ].map((name) => readFileSync(join(SRC, 'reactor', `${name}.ts`), 'utf8'));
     const known = new Set(
       [
         ...contracts

@@ -14,6 +14,7 @@ export {
   TransferInProgressError,
   TransferStoppedError,
 } from './errors.ts';
+export { ProcessProtocol } from './process-protocol.ts';
 export {
   ClientFactory,
   connectionDone,

@@ -7,6 +7,8 @@ export { installReactor, reactor, reactorNames } from './install.ts';
 export type * from './interfaces.ts';
 export { LibuvReactor, type LibuvReactorOptions } from './libuv/reactor.ts';
 export * from './log.ts';
+export type * from './process-interfaces.ts';
+export * from './process-utils.ts';
 export { addressFromLiteral, resolveAll, SystemResolver } from './resolver.ts';
 export * from './task.ts';
 export * from './testing.ts';

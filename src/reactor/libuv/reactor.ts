@@ -19,6 +19,13 @@ import type {
   ReactorUNIX,
   TCPListeningPort,
 } from '../interfaces.ts';
+import type {
+  IProcessProtocol,
+  ProcessTransport,
+  ReactorProcess,
+  SpawnProcessOptions,
+} from '../process-interfaces.ts';
+import { spawnProcess } from './process.ts';
 import type { ReadMethod } from './socket-handle.ts';
 import { TCPConnector, type TCPHost, TCPPort } from './tcp.ts';
 import { UDPPort } from './udp.ts';
@@ -32,7 +39,7 @@ export interface LibuvReactorOptions {
 
 export class LibuvReactor
   extends ReactorBase
-  implements ReactorUDP, TCPHost, UNIXHost, ReactorUNIX
+  implements ReactorProcess, ReactorUDP, TCPHost, UNIXHost, ReactorUNIX
 {
   readonly readMethod: ReadMethod;
 
@@ -72,6 +79,15 @@ export class LibuvReactor
     const connector = new UNIXConnector(this, address, factory, options);
     connector.connect();
     return connector;
+  }
+
+  spawnProcess(
+    protocol: IProcessProtocol,
+    executable: string,
+    args?: readonly string[],
+    options?: SpawnProcessOptions,
+  ): ProcessTransport {
+    return spawnProcess(this, protocol, executable, args, options);
   }
 
   listenUDP(

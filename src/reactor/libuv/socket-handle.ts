@@ -2,7 +2,7 @@
  * A Node socket behind `StreamHandle`. The only file that touches `net.Socket` for streams.
  *
  * Two ways to read, same behaviour. `onread` has libuv fill one buffer that all sockets share, and what came is copied out at its real size: no
- * stream machinery, no 64 KiB allocation for 10 bytes. `data` is the plain stream event, for a Node that would not take the first.
+ * stream machinery, no 64 KiB allocation for 10 bytes. (A socket in a large transfer has buffers of its own, see `received`.) `data` is the plain stream event, for a Node that would not take the first.
  *
  * Writing uses public calls only. Most writes are taken by the kernel at once, which `writableLength` shows right after the call; only when some are not does an
  * empty write go in behind them, whose callback says that all before it has left.
@@ -26,22 +26,39 @@ const HANDLE = Symbol('handle');
 /** A socket that knows its handle, so that all sockets share their listeners instead of having closures each. */
 type OwnedSocket = Socket & { [HANDLE]?: SocketHandle<Address> };
 
-let sharedRead:
-  | { buffer: Buffer; callback: (n: number, buffer: Uint8Array) => boolean }
-  | undefined;
+/** What libuv reads into, for every socket that is not in the middle of a large transfer. */
+let shared: Buffer | undefined;
+
+function sharedBuffer(): Buffer {
+  shared ??= Buffer.allocUnsafeSlow(READ_BUFFER);
+  return shared;
+}
+
+/** Between the two calls that Node makes for a read: whether there was one, and the buffer that the socket is to go on with if not the same. */
+let justRead = false;
+let goOnWith: Buffer | undefined;
 
 function onRead(this: OwnedSocket, n: number, buffer: Uint8Array): boolean {
-  this[HANDLE]?.received(n, buffer);
+  // It is one of the Buffers that nextBuffer gave.
+  goOnWith = this[HANDLE]?.received(n, buffer as Buffer);
+  justRead = true;
   return true;
 }
+
+/** Node asks when a socket is made, and after each read; undefined leaves the buffer as it is. */
+function nextBuffer(): Buffer | undefined {
+  if (!justRead) return sharedBuffer();
+  justRead = false;
+  return goOnWith;
+}
+
+const ONREAD = { buffer: nextBuffer, callback: onRead };
 
 /** Options that make a socket fit for a `SocketHandle` that reads by `method`. */
 export function socketOptions(method: ReadMethod): object {
   const common = { allowHalfOpen: true, manualStart: true };
   if (method === 'data') return common;
-  // A plain function, not an arrow: Node calls it with the socket as `this`.
-  sharedRead ??= { buffer: Buffer.allocUnsafeSlow(READ_BUFFER), callback: onRead };
-  return { ...common, onread: sharedRead };
+  return { ...common, onread: ONREAD };
 }
 
 function onData(this: OwnedSocket, data: Buffer): void {
@@ -188,13 +205,24 @@ export class SocketHandle<A extends Address> implements StreamHandle {
     this.#socket.setKeepAlive(enabled);
   }
 
-  /** @internal */
-  received(n: number, shared: Uint8Array): void {
-    // What goes out belongs to the protocol; the shared buffer is libuv's again when this returns.
+  /**
+   * Delivers what came. Little of it is copied out of the shared buffer, which is libuv's again afterwards. A socket that fills half a buffer at once
+   * gets buffers of its own, which are given away as they are: copying them would cost more than making new ones.
+   * @returns the buffer to read into next, if not the same
+   * @internal
+   */
+  received(n: number, buffer: Buffer): Buffer | undefined {
+    const large = n >= READ_BUFFER / 2;
+    const own = buffer !== shared;
+    if (large && own) {
+      this.listener.handleData(n === buffer.length ? buffer : buffer.subarray(0, n));
+      return Buffer.allocUnsafeSlow(READ_BUFFER);
+    }
     const data = Buffer.allocUnsafe(n);
-    // It is the Buffer that socketOptions made.
-    (shared as Buffer).copy(data, 0, 0, n);
+    buffer.copy(data, 0, 0, n);
     this.listener.handleData(data);
+    if (large === own) return undefined;
+    return large ? Buffer.allocUnsafeSlow(READ_BUFFER) : sharedBuffer();
   }
 
   /** @internal */
