@@ -12,6 +12,7 @@ const BENCHES: ReadonlyMap<string, () => Promise<Bench>> = new Map([
   ['deferred', () => import('./deferred.ts')],
   ['timers', () => import('./timers.ts')],
   ['line-receiver', () => import('./line-receiver.ts')],
+  ['echo', () => import('./echo.ts')],
 ]);
 
 const wanted = process.argv.slice(2);
