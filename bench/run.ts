@@ -12,6 +12,7 @@ const BENCHES: ReadonlyMap<string, () => Promise<Bench>> = new Map([
   ['deferred', () => import('./deferred.ts')],
   ['timers', () => import('./timers.ts')],
   ['line-receiver', () => import('./line-receiver.ts')],
+  ['threads', () => import('./threads.ts')],
   ['echo', () => import('./echo.ts')],
 ]);
 

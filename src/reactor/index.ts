@@ -1,5 +1,6 @@
 /** The event loop: time, connections, endpoints, and the doubles to test with. */
 export * from './address.ts';
+export * from './cooperator.ts';
 export type * from './datagram-interfaces.ts';
 export * from './endpoints/index.ts';
 export * from './errors.ts';
@@ -12,4 +13,5 @@ export * from './process-utils.ts';
 export { addressFromLiteral, resolveAll, SystemResolver } from './resolver.ts';
 export * from './task.ts';
 export * from './testing.ts';
+export * from './threads.ts';
 export { wallTime } from './wall-clock.ts';

@@ -6,6 +6,7 @@
  */
 import type { Deferred, Failure } from '../deferred/index.ts';
 import type { Address, IPv4Address, IPv6Address } from './address.ts';
+import type { ThreadCall, ThreadPool } from './threads.ts';
 
 /** What may be written: bytes, or text that goes out as UTF-8. Anything else throws `TypeError` at the call. */
 export type Data = Buffer | Uint8Array | string;
@@ -370,6 +371,19 @@ export interface ReactorUNIX {
 export interface ReactorFromThreads {
   /** Calls `f(...args)` in a later turn, in the order asked for. */
   callFromThread<A extends unknown[]>(f: (...args: A) => unknown, ...args: A): void;
+}
+
+/** Work in other threads (Twisted: `IReactorThreads`). See `deferToThread` for work that has a result. */
+export interface ReactorThreads extends ReactorFromThreads {
+  /**
+   * Has work done in a thread of the reactor's pool: a module's export (`callInThread(url, 'name', ...args)`) or a self-contained function. What it throws is reported.
+   * @throws {ThreadQueueFull} @throws {ThreadPoolStopped}
+   */
+  callInThread(...call: ThreadCall): void;
+  /** The pool, made by the first call and stopped with the reactor. */
+  getThreadPool(): ThreadPool;
+  /** Sets the most threads there may be; 10 unless changed. @throws {RangeError} unless `size` is a whole number of 1 or more */
+  suggestThreadPoolSize(size: number): void;
 }
 
 /** All that a reactor can do. Take the narrowest of its parts that serves. */

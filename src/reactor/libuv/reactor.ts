@@ -16,6 +16,7 @@ import type {
   ListeningPort,
   ListenTCPOptions,
   ListenUNIXOptions,
+  ReactorThreads,
   ReactorUNIX,
   TCPListeningPort,
 } from '../interfaces.ts';
@@ -25,6 +26,8 @@ import type {
   ReactorProcess,
   SpawnProcessOptions,
 } from '../process-interfaces.ts';
+import { threadsOf } from '../threads/reactor-threads.ts';
+import type { ThreadCall, ThreadPool } from '../threads.ts';
 import { spawnProcess } from './process.ts';
 import type { ReadMethod } from './socket-handle.ts';
 import { TCPConnector, type TCPHost, TCPPort } from './tcp.ts';
@@ -39,7 +42,7 @@ export interface LibuvReactorOptions {
 
 export class LibuvReactor
   extends ReactorBase
-  implements ReactorProcess, ReactorUDP, TCPHost, UNIXHost, ReactorUNIX
+  implements ReactorProcess, ReactorUDP, TCPHost, UNIXHost, ReactorUNIX, ReactorThreads
 {
   readonly readMethod: ReadMethod;
 
@@ -106,5 +109,17 @@ export class LibuvReactor
     const listening = new UDPPort(this, port, protocol, options);
     listening.startListening();
     return listening;
+  }
+
+  callInThread(...call: ThreadCall): void {
+    threadsOf(this).callInThread(...call);
+  }
+
+  getThreadPool(): ThreadPool {
+    return threadsOf(this).getThreadPool();
+  }
+
+  suggestThreadPoolSize(size: number): void {
+    threadsOf(this).suggestThreadPoolSize(size);
   }
 }
