@@ -6,5 +6,7 @@ class Echo extends Protocol {
   }
 }
 
-reactor.listenTCP(8007, Factory.forProtocol(Echo));
+const port = Number(process.env['PORT'] ?? 8007);
+const listening = reactor.listenTCP(port, Factory.forProtocol(Echo));
+console.log(`Listening on port ${listening.getHost().port}`);
 await reactor.run();

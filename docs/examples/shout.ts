@@ -15,4 +15,5 @@ class Shout extends LineReceiver {
 }
 
 export const application = Application('shout');
-new TCPServer(8007, Factory.forProtocol(Shout)).setServiceParent(application);
+const port = Number(process.env['PORT'] ?? 8007);
+new TCPServer(port, Factory.forProtocol(Shout)).setServiceParent(application);
