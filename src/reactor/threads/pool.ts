@@ -95,6 +95,7 @@ export class ThreadPool {
     }
     checkSeconds('idle', options.idleTimeout);
     checkSeconds('stop', options.stopTimeout);
+    checkMemory(options.limits?.maxOldGenerationSizeMb);
     this.#min = minthreads;
     this.#max = maxthreads;
     this.name = name;
@@ -334,5 +335,15 @@ function checkSeconds(what: string, seconds: number | null | undefined): void {
   if (seconds === undefined || seconds === null || (seconds >= 0 && seconds < Infinity)) return;
   throw new RangeError(
     `Cannot take ${inspect(seconds)} seconds as ${what} timeout: expected 0 or more, or null`,
+  );
+}
+
+/** With much less, newer versions of Node cannot even set a thread up, and then end the process, which nobody can catch. MiB. */
+const LEAST_MEMORY = 16;
+
+function checkMemory(mebibytes: number | undefined): void {
+  if (mebibytes === undefined || mebibytes >= LEAST_MEMORY) return;
+  throw new RangeError(
+    `Cannot limit a thread to ${inspect(mebibytes)} MiB of memory: expected ${LEAST_MEMORY} or more`,
   );
 }

@@ -15,6 +15,7 @@ import { type Call, describeWork } from './work.ts';
 
 /** How much of memory a thread may take, in MiB; see Node's `Worker`. What needs more dies with `ThreadDied`. */
 export interface ThreadLimits {
+  /** At least 16: a thread that has too little to start ends the process. */
   readonly maxOldGenerationSizeMb?: number;
   readonly maxYoungGenerationSizeMb?: number;
   readonly codeRangeSizeMb?: number;
