@@ -14,6 +14,8 @@ export {
   TransferInProgressError,
   TransferStoppedError,
 } from './errors.ts';
+export * from './haproxy/index.ts';
+export { ProtocolWrapper, type WrapperClass, WrappingFactory } from './policies/wrapping.ts';
 export { ProcessProtocol } from './process-protocol.ts';
 export {
   ClientFactory,
