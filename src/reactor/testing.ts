@@ -2,6 +2,12 @@
 export { Clock } from './clock.ts';
 export { FakeDatagramTransport, type WrittenDatagram } from './testing/fake-datagram-transport.ts';
 export {
+  AccumulatingProtocol,
+  EventLoggingObserver,
+  NonStreamingProducer,
+  waitUntilAllDisconnected,
+} from './testing/fixtures.ts';
+export {
   ConnectionCompleter,
   type ConnectOptions,
   connectedServerAndClient,
@@ -12,16 +18,18 @@ export {
   type ProtocolMaker,
   type PumpClock,
 } from './testing/iosim.ts';
-export { MemoryConnector, MemoryPort } from './testing/memory-ports.ts';
 export {
-  MemoryReactor,
-  MemoryReactorClock,
-  RaisingMemoryReactor,
-  type TCPClientRecord,
-  type TCPServerRecord,
-  type TriggerRecord,
-} from './testing/memory-reactor.ts';
+  MemoryConnector,
+  MemoryPort,
+  MemoryUNIXConnector,
+  MemoryUNIXPort,
+} from './testing/memory-ports.ts';
+export { MemoryProcess } from './testing/memory-process.ts';
+export { RaisingMemoryReactor } from './testing/memory-raising.ts';
+export { MemoryReactor, MemoryReactorClock } from './testing/memory-reactor.ts';
+export type * from './testing/memory-records.ts';
 export { MemoryResolver } from './testing/memory-resolver.ts';
+export { MemoryUDPPort } from './testing/memory-udp-port.ts';
 export { assertNoResult, failureResultOf, successResultOf } from './testing/results.ts';
 export {
   type ProducerState,

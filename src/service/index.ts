@@ -18,6 +18,14 @@ export {
   UsageError,
 } from './errors.ts';
 export {
+  CooperatorService,
+  type CooperatorServiceOptions,
+  MulticastServer,
+  type MulticastServerOptions,
+  SSLClient,
+  type SSLClientOptions,
+  SSLServer,
+  type SSLServerOptions,
   StreamServerEndpointService,
   service,
   TCPClient,
@@ -25,6 +33,12 @@ export {
   TCPServer,
   type TCPServerOptions,
   TimerService,
+  UDPServer,
+  type UDPServerOptions,
+  UNIXClient,
+  type UNIXClientOptions,
+  UNIXServer,
+  type UNIXServerOptions,
 } from './internet.ts';
 export * from './logging/index.ts';
 export {

@@ -1,120 +1,20 @@
-/** Services around what a reactor does: listening, connecting, calling at intervals (Twisted: `twisted.application.internet`). */
+/** Services around what a reactor does: calling at intervals, listening on endpoints; and those of `port-services.ts`, around its single methods (Twisted: `twisted.application.internet`). */
 import { Deferred, reportFailure, succeed } from '../deferred/index.ts';
 import {
-  type Connector,
-  type ConnectTCPOptions,
-  type IClientFactory,
+  type CooperativeTask,
+  Cooperator,
   type IProtocolFactory,
   type ListeningPort,
-  type ListenTCPOptions,
   LoopingCall,
   reactor as processReactor,
-  type ReactorTCP,
   type ReactorTime,
+  type Steps,
   type StreamServerEndpoint,
   serverFromString,
 } from '../reactor/index.ts';
 import { type MaybeDeferred, Service } from './service.ts';
 
-/** Options of `TCPServer`. */
-export interface TCPServerOptions extends ListenTCPOptions {
-  /** Where to listen. Default: the process's reactor. */
-  reactor?: ReactorTCP;
-}
-
-/** Listens on a TCP port while it runs. The port is bound in the privileged start; one that cannot be bound fails the start. */
-export class TCPServer extends Service {
-  readonly #port: number;
-  readonly #factory: IProtocolFactory;
-  readonly #options: TCPServerOptions;
-  #listening: ListeningPort | null = null;
-
-  constructor(port: number, factory: IProtocolFactory, options: TCPServerOptions = {}) {
-    super();
-    this.#port = port;
-    this.#factory = factory;
-    this.#options = options;
-  }
-
-  /** The port it listens on; null when it does not. */
-  get port(): ListeningPort | null {
-    return this.#listening;
-  }
-
-  /** @throws {CannotListenError} */
-  override privilegedStartService(): MaybeDeferred {
-    super.privilegedStartService();
-    this.#listen();
-  }
-
-  /** @throws {CannotListenError} */
-  override startService(): MaybeDeferred {
-    super.startService();
-    this.#listen();
-  }
-
-  /** Stops listening; connections that stand go on. */
-  override stopService(): MaybeDeferred {
-    super.stopService();
-    const listening = this.#listening;
-    this.#listening = null;
-    return listening?.stopListening();
-  }
-
-  override toString(): string {
-    return this.name ?? `${this.constructor.name}(${this.#port})`;
-  }
-
-  #listen(): void {
-    const { reactor = processReactor, ...options } = this.#options;
-    this.#listening ??= reactor.listenTCP(this.#port, this.#factory, options);
-  }
-}
-
-/** Options of `TCPClient`. */
-export interface TCPClientOptions extends ConnectTCPOptions {
-  /** What connects. Default: the process's reactor. */
-  reactor?: ReactorTCP;
-}
-
-/** Connects when it starts and disconnects when it stops. For a connection that is kept up see `ClientService`. */
-export class TCPClient extends Service {
-  readonly #host: string;
-  readonly #port: number | string;
-  readonly #factory: IClientFactory;
-  readonly #options: TCPClientOptions;
-  #connector: Connector | null = null;
-
-  constructor(
-    host: string,
-    port: number | string,
-    factory: IClientFactory,
-    options: TCPClientOptions = {},
-  ) {
-    super();
-    this.#host = host;
-    this.#port = port;
-    this.#factory = factory;
-    this.#options = options;
-  }
-
-  override startService(): MaybeDeferred {
-    super.startService();
-    const { reactor = processReactor, ...options } = this.#options;
-    this.#connector = reactor.connectTCP(this.#host, this.#port, this.#factory, options);
-  }
-
-  override stopService(): MaybeDeferred {
-    super.stopService();
-    const connector = this.#connector;
-    this.#connector = null;
-    if (connector !== null && connector.state !== 'disconnected') connector.disconnect();
-  }
-
-  override toString(): string {
-    return this.name ?? `${this.constructor.name}(${this.#host}:${this.#port})`;
-  }
-}
+export * from './port-services.ts';
 
 /**
  * Calls `f(...args)` when it starts and every `step` seconds from then on, never twice at a time. A call that fails is reported and ends the
@@ -155,6 +55,63 @@ export class TimerService<A extends unknown[] = unknown[]> extends Service {
     const stopped = new Deferred<void>();
     this.#finished.addCallback(() => stopped.callback());
     return stopped;
+  }
+}
+
+/** Options of a `CooperatorService`. */
+export interface CooperatorServiceOptions {
+  /** Where its time comes from. Default: the process's reactor. */
+  clock?: Pick<ReactorTime, 'seconds' | 'callLater'>;
+}
+
+/**
+ * Has iterators take turns while it runs. They may be added at any time: before the start they wait for it, after the stop they end with `SchedulerStopped`, as do those that
+ * are not done when it stops. It can be started again, with none of them.
+ *
+ * Twisted: `CooperatorService`.
+ */
+export class CooperatorService extends Service {
+  readonly #options: CooperatorServiceOptions;
+  #cooperator: Cooperator;
+  #stopped = false;
+
+  constructor(options: CooperatorServiceOptions = {}) {
+    super();
+    this.#options = options;
+    this.#cooperator = this.#make();
+  }
+
+  #make(): Cooperator {
+    const { clock = processReactor } = this.#options;
+    return new Cooperator({ clock, started: false });
+  }
+
+  /** The cooperator of this run. */
+  get cooperator(): Cooperator {
+    return this.#cooperator;
+  }
+
+  /** Has an iterator take turns; fires with it when it is done. */
+  coiterate<S extends Steps>(source: S): Deferred<S> {
+    return this.#cooperator.coiterate(source);
+  }
+
+  /** Has an iterator take turns. Returns what it can be paused and stopped with. */
+  cooperate<S extends Steps>(source: S): CooperativeTask<S> {
+    return this.#cooperator.cooperate(source);
+  }
+
+  override startService(): MaybeDeferred {
+    super.startService();
+    if (this.#stopped) this.#cooperator = this.#make();
+    this.#stopped = false;
+    this.#cooperator.start();
+  }
+
+  override stopService(): MaybeDeferred {
+    super.stopService();
+    this.#stopped = true;
+    this.#cooperator.stop();
   }
 }
 

@@ -1,21 +1,36 @@
 import { expect } from 'chai';
 import type { Failure } from '../../src/deferred/index.ts';
-import { HostnameAddress, IPv4Address, IPv6Address } from '../../src/reactor/address.ts';
+import {
+  HostnameAddress,
+  IPv4Address,
+  IPv6Address,
+  UNIXAddress,
+} from '../../src/reactor/address.ts';
+import type {
+  IDatagramProtocol,
+  MulticastTransport,
+} from '../../src/reactor/datagram-interfaces.ts';
 import {
   CannotListenError,
   ConnectionRefusedError,
   ConnectorStateError,
   NotConnectingError,
   NotListeningError,
+  ProcessDone,
+  ProcessExitedAlready,
+  ProcessTerminated,
   ReactorAlreadyRunning,
   ReactorNotRestartable,
   ReactorNotRunning,
   TimeoutError,
   TriggerNotFound,
+  UnsupportedAddressFamily,
   UserError,
 } from '../../src/reactor/errors.ts';
 import type { Connector, IClientFactory, IProtocol } from '../../src/reactor/interfaces.ts';
+import type { IProcessProtocol, ProcessTransport } from '../../src/reactor/process-interfaces.ts';
 import {
+  AccumulatingProtocol,
   MemoryReactor,
   MemoryReactorClock,
   RaisingMemoryReactor,
@@ -299,6 +314,213 @@ describe('MemoryReactor', () => {
     });
   });
 
+  describe('listenSSL() and connectSSL()', () => {
+    const context = { key: 'a key', cert: 'a certificate' };
+
+    it('note what they were asked for and give ports and connectors as TCP does', () => {
+      const port = reactor.listenSSL(443, factory, context, { backlog: 5, interface: '::1' });
+      reactor.listenSSL(444, factory, context);
+      const connector = reactor.connectSSL('10.0.0.1', 443, factory, context);
+      reactor.connectSSL('10.0.0.1', 'https', factory, context, {
+        timeout: null,
+        bindAddress: ['127.0.0.1', 0],
+      });
+      expect(reactor.sslServers).to.deep.equal([
+        [443, factory, context, 5, '::1'],
+        [444, factory, context, 511, ''],
+      ]);
+      expect(reactor.sslClients).to.deep.equal([
+        ['10.0.0.1', 443, factory, context, 30, null],
+        ['10.0.0.1', 'https', factory, context, null, ['127.0.0.1', 0]],
+      ]);
+      expect([reactor.tcpServers, reactor.tcpClients]).to.deep.equal([[], []]);
+      expect([reactor.ports[0], reactor.connectors[0]]).to.deep.equal([port, connector]);
+      expect([port.listening, connector.state]).to.deep.equal([true, 'connecting']);
+    });
+  });
+
+  describe('listenUNIX() and connectUNIX()', () => {
+    it('note what they were asked for', () => {
+      const port = reactor.listenUNIX('/run/a', factory);
+      reactor.listenUNIX('/run/b', factory, { backlog: 5, mode: 0o600, wantPID: true });
+      const connector = reactor.connectUNIX('/run/a', factory);
+      reactor.connectUNIX('/run/b', factory, { timeout: 5, checkPID: true });
+      expect(reactor.unixServers).to.deep.equal([
+        ['/run/a', factory, 511, 0o666, false],
+        ['/run/b', factory, 5, 0o600, true],
+      ]);
+      expect(reactor.unixClients).to.deep.equal([
+        ['/run/a', factory, 30, false],
+        ['/run/b', factory, 5, true],
+      ]);
+      expect([reactor.unixPorts[0], reactor.unixConnectors[0]]).to.deep.equal([port, connector]);
+      expect(port.getHost()).to.deep.equal(new UNIXAddress('/run/a'));
+      expect(connector.getDestination()).to.deep.equal(new UNIXAddress('/run/a'));
+    });
+
+    it('their port stops, and their connector fails and times out, as real ones do', () => {
+      const port = reactor.listenUNIX('/run/a', factory);
+      successResultOf(port.stopListening());
+      expect(factory.calls).to.deep.equal(['doStart', 'doStop']);
+      factory.calls.length = 0;
+      reactor.connectUNIX('/run/a', factory).fail();
+      reactor.connectUNIX('/run/a', factory, { timeout: 5 });
+      reactor.advance(5);
+      expect(factory.calls).to.deep.equal([
+        ...['doStart', 'startedConnecting', ConnectionRefusedError, 'doStop'],
+        ...['doStart', 'startedConnecting', TimeoutError, 'doStop'],
+      ]);
+    });
+  });
+
+  describe('listenUDP() and listenMulticast()', () => {
+    class Noting implements IDatagramProtocol {
+      readonly calls: string[] = [];
+      transport: MulticastTransport | undefined;
+      makeConnection(transport: MulticastTransport): void {
+        this.transport = transport;
+        this.calls.push('start');
+      }
+      datagramReceived(): void {}
+      connectionRefused(): void {}
+      doStop(): void {
+        this.calls.push('stop');
+      }
+    }
+
+    it('note what they were asked for', () => {
+      const protocol = new Noting();
+      reactor.listenUDP(53, protocol);
+      reactor.listenUDP(54, protocol, { interface: '::1', maxPacketSize: 100 });
+      reactor.listenMulticast(55, protocol, { listenMultiple: true });
+      expect(reactor.udpServers).to.deep.equal([
+        [53, protocol, '', 8192],
+        [54, protocol, '::1', 100],
+      ]);
+      expect(reactor.multicastServers).to.deep.equal([[55, protocol, '', 8192, true]]);
+      expect(reactor.udpPorts.map((port) => port.getHost())).to.deep.equal([
+        new IPv4Address('UDP', '0.0.0.0', 53),
+        new IPv6Address('UDP', '::1', 54),
+        new IPv4Address('UDP', '0.0.0.0', 55),
+      ]);
+    });
+
+    it('their port keeps what is sent, and stops and starts again as a real one does', async () => {
+      const protocol = new Noting();
+      const port = reactor.listenUDP(0, protocol);
+      expect(port.getHost().port).to.be.above(0);
+      expect(protocol.transport).to.equal(port);
+      port.write('hello', ['192.0.2.1', 9]);
+      expect(port.written).to.deep.equal([[Buffer.from('hello'), ['192.0.2.1', 9]]]);
+      successResultOf(port.stopListening());
+      port.write('nobody hears', ['192.0.2.1', 9]);
+      expect(port.written).to.have.length(1);
+      expect(() => port.getHost()).to.throw(NotListeningError);
+      successResultOf(port.stopListening());
+      port.startListening();
+      const done = reactor.run();
+      reactor.stop();
+      await done;
+      expect(protocol.calls).to.deep.equal(['start', 'stop', 'start', 'stop']);
+      expect(port.listening).to.equal(false);
+    });
+  });
+
+  describe('spawnProcess()', () => {
+    class Noting implements IProcessProtocol {
+      readonly calls: unknown[] = [];
+      makeConnection(transport: ProcessTransport): void {
+        this.calls.push(['made', transport]);
+      }
+      childDataReceived(): void {}
+      childConnectionLost(childFD: number): void {
+        this.calls.push(['closed', childFD]);
+      }
+      processExited(reason: Failure): void {
+        this.calls.push(['exited', reason.type]);
+      }
+      processEnded(reason: Failure): void {
+        this.calls.push(['ended', reason.value]);
+      }
+    }
+
+    it('notes what it was asked for and connects the protocol', () => {
+      const protocol = new Noting();
+      const child = reactor.spawnProcess(protocol, 'cat');
+      const options = { childFDs: { 0: 'w', 3: 'r', 4: 2 } } as const;
+      const other = reactor.spawnProcess(protocol, 'cat', ['cat', '-n'], options);
+      expect(reactor.spawnedProcesses).to.deep.equal([
+        [protocol, 'cat', ['cat'], {}],
+        [protocol, 'cat', ['cat', '-n'], options],
+      ]);
+      expect(reactor.processes).to.deep.equal([child, other]);
+      expect(protocol.calls[0]).to.deep.equal(['made', child]);
+      expect([[...child.open], [...other.open]]).to.deep.equal([
+        [0, 1, 2],
+        [0, 3],
+      ]);
+      expect(child.pid).to.be.a('number').that.does.not.equal(other.pid);
+    });
+
+    it('its child keeps what is written and asked, and ends when the test says so', () => {
+      const protocol = new Noting();
+      const child = reactor.spawnProcess(protocol, 'cat');
+      child.write('a');
+      child.writeSequence(['b', Buffer.from('c')]);
+      child.closeStdin();
+      child.write('too late');
+      expect(child.value().toString()).to.equal('abc');
+      expect(() => child.writeToChild(1, 'x')).to.throw(RangeError);
+      expect(() => child.closeChildFD(7)).to.throw(RangeError);
+      child.signalProcess('TERM');
+      child.killTree();
+      expect([child.signals, child.treeKilled]).to.deep.equal([['TERM'], true]);
+      protocol.calls.length = 0;
+      child.exit(3);
+      expect(protocol.calls.slice(0, 4)).to.deep.equal([
+        ['closed', 0],
+        ['closed', 1],
+        ['closed', 2],
+        ['exited', ProcessTerminated],
+      ]);
+      expect(protocol.calls[4]).to.have.nested.property('[1].exitCode', 3);
+      expect(child.pid).to.equal(null);
+      expect(() => child.signalProcess('TERM')).to.throw(ProcessExitedAlready);
+      expect(() => child.exit()).to.throw(ProcessExitedAlready);
+    });
+
+    it('its child ends in good order, or by a signal', () => {
+      const ended = (how?: string): unknown => {
+        const protocol = new Noting();
+        reactor.spawnProcess(protocol, 'cat').exit(how);
+        return (protocol.calls.at(-1) as [string, unknown])[1];
+      };
+      expect(ended()).to.be.instanceOf(ProcessDone);
+      expect(ended('SIGKILL')).to.include({ exitCode: null, signal: 'SIGKILL' });
+    });
+  });
+
+  describe('adopted descriptors', () => {
+    it('are noted and served', () => {
+      const port = reactor.adoptStreamPort(3, 'INET', factory);
+      const unix = reactor.adoptStreamPort(4, 'UNIX', factory);
+      expect([port.listening, unix.listening]).to.deep.equal([true, true]);
+      expect(reactor.adoptedPorts).to.deep.equal([
+        [3, 'INET', factory],
+        [4, 'UNIX', factory],
+      ]);
+      const protocol = new AccumulatingProtocol();
+      const connections = { buildProtocol: () => protocol };
+      const transport = reactor.adoptStreamConnection(5, 'INET6', connections);
+      expect(protocol.transport).to.equal(transport);
+      expect(reactor.adoptedStreamConnections).to.deep.equal([[5, 'INET6', connections]]);
+      expect(() => reactor.adoptStreamPort(6, 'APPLETALK' as 'INET', factory)).to.throw(
+        UnsupportedAddressFamily,
+        'APPLETALK',
+      );
+    });
+  });
+
   describe('names', () => {
     it('resolve() looks in hosts', () => {
       reactor.hosts.set('example.com', ['::1', '10.0.0.7', '10.0.0.8']);
@@ -334,7 +556,21 @@ describe('RaisingMemoryReactor', () => {
 
   it('throws the errors of a real one when it was given none', () => {
     const reactor = new RaisingMemoryReactor();
-    expect(() => reactor.listenTCP(80, new NotingFactory())).to.throw(CannotListenError);
-    expect(() => reactor.connectTCP('10.0.0.1', 80)).to.throw(ConnectionRefusedError);
+    for (const listen of [
+      () => reactor.listenTCP(80, new NotingFactory()),
+      () => reactor.listenSSL(80),
+      () => reactor.listenUNIX('/run/a'),
+      () => reactor.listenUDP(80),
+      () => reactor.listenMulticast(80),
+    ]) {
+      expect(listen).to.throw(CannotListenError);
+    }
+    for (const connect of [
+      () => reactor.connectTCP('10.0.0.1', 80),
+      () => reactor.connectSSL('10.0.0.1', 80),
+      () => reactor.connectUNIX('/run/a'),
+    ]) {
+      expect(connect).to.throw(ConnectionRefusedError);
+    }
   });
 });

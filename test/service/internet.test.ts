@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import {
   CancelledError,
@@ -6,25 +9,39 @@ import {
   setUnhandledFailureHandler,
   succeed,
 } from '../../src/deferred/index.ts';
-import { ClientFactory, Factory, Protocol } from '../../src/protocols/index.ts';
+import { ClientFactory, DatagramProtocol, Factory, Protocol } from '../../src/protocols/index.ts';
 import {
+  AccumulatingProtocol,
   assertNoResult,
   CannotListenError,
+  Clock,
   failureResultOf,
+  type IPv4Address,
+  LibuvReactor,
   type ListeningPort,
   MemoryReactorClock,
   reactor as processReactor,
   RaisingMemoryReactor,
+  SchedulerStopped,
   successResultOf,
 } from '../../src/reactor/index.ts';
 import {
+  CooperatorService,
+  MulticastServer,
   MultiService,
+  type Service,
+  SSLClient,
+  SSLServer,
   StreamServerEndpointService,
   service,
   TCPClient,
   TCPServer,
   TimerService,
+  UDPServer,
+  UNIXClient,
+  UNIXServer,
 } from '../../src/service/index.ts';
+import { certificates } from '../support/certificates.ts';
 
 function quietFactory(): Factory {
   const factory = Factory.forProtocol(Protocol);
@@ -197,6 +214,223 @@ function portThatStops(
   port.stopListening = () => stopped;
   return port;
 }
+
+describe('services of TLS, UNIX sockets and datagrams', () => {
+  const context = { key: 'a key', cert: 'a certificate' };
+
+  it('SSLServer listens from the privileged start on, once, with its options', async () => {
+    const reactor = new MemoryReactorClock();
+    const factory = quietFactory();
+    const server = new SSLServer(443, factory, context, { interface: '::1', backlog: 7, reactor });
+    server.privilegedStartService();
+    server.startService();
+    expect(reactor.sslServers).to.deep.equal([[443, factory, context, 7, '::1']]);
+    expect(server.port).to.equal(reactor.ports[0]);
+    await server.stopService();
+    expect([server.port, reactor.ports[0]?.listening]).to.deep.equal([null, false]);
+    expect(String(server)).to.equal('SSLServer(443)');
+  });
+
+  it('UNIXServer listens from the privileged start on, once, with its options', async () => {
+    const reactor = new MemoryReactorClock();
+    const factory = quietFactory();
+    const server = new UNIXServer('/run/app', factory, { mode: 0o600, wantPID: true, reactor });
+    server.privilegedStartService();
+    server.startService();
+    expect(reactor.unixServers).to.deep.equal([['/run/app', factory, 511, 0o600, true]]);
+    expect(server.port).to.equal(reactor.unixPorts[0]);
+    await server.stopService();
+    expect([server.port, reactor.unixPorts[0]?.listening]).to.deep.equal([null, false]);
+    expect(String(server)).to.equal('UNIXServer(/run/app)');
+  });
+
+  it('UDPServer and MulticastServer listen from the privileged start on, once', async () => {
+    const reactor = new MemoryReactorClock();
+    const protocols = [new DatagramProtocol(), new DatagramProtocol()] as const;
+    for (const protocol of protocols) protocol.noisy = false;
+    const options = { maxPacketSize: 100, reactor };
+    const servers = [
+      new UDPServer(53, protocols[0], options),
+      new MulticastServer(54, protocols[1], { ...options, listenMultiple: true }),
+    ];
+    for (const server of servers) {
+      server.privilegedStartService();
+      server.startService();
+    }
+    expect(reactor.udpServers).to.deep.equal([[53, protocols[0], '', 100]]);
+    expect(reactor.multicastServers).to.deep.equal([[54, protocols[1], '', 100, true]]);
+    expect(servers.map(({ port }) => port)).to.deep.equal(reactor.udpPorts);
+    for (const server of servers) await server.stopService();
+    expect(reactor.udpPorts.map(({ listening }) => listening)).to.deep.equal([false, false]);
+    expect(servers.map(String)).to.deep.equal(['UDPServer(53)', 'MulticastServer(54)']);
+  });
+
+  for (const make of [
+    (reactor: MemoryReactorClock) => new SSLServer(443, quietFactory(), context, { reactor }),
+    (reactor: MemoryReactorClock) => new UNIXServer('/run/app', quietFactory(), { reactor }),
+    (reactor: MemoryReactorClock) => new UDPServer(53, new DatagramProtocol(), { reactor }),
+    (reactor: MemoryReactorClock) => new MulticastServer(53, new DatagramProtocol(), { reactor }),
+  ]) {
+    const { name } = make(new MemoryReactorClock()).constructor;
+    it(`${name} throws CannotListenError out of the start and can be started later`, () => {
+      const server = make(new RaisingMemoryReactor());
+      expect(() => server.privilegedStartService()).to.throw(CannotListenError);
+      expect(server.port).to.equal(null);
+      expect(server.stopService()).to.equal(undefined);
+    });
+  }
+
+  it('SSLClient connects in the start and gives up in the stop', () => {
+    const reactor = new MemoryReactorClock();
+    const factory = new ClientFactory();
+    factory.noisy = false;
+    const client = new SSLClient('example.org', 443, factory, context, { timeout: 5, reactor });
+    client.privilegedStartService();
+    expect(reactor.sslClients).to.deep.equal([]);
+    client.startService();
+    expect(reactor.sslClients).to.deep.equal([['example.org', 443, factory, context, 5, null]]);
+    client.stopService();
+    expect(reactor.connectors[0]?.state).to.equal('disconnected');
+    client.stopService();
+    expect(String(client)).to.equal('SSLClient(example.org:443)');
+  });
+
+  it('UNIXClient connects in the start and gives up in the stop', () => {
+    const reactor = new MemoryReactorClock();
+    const factory = new ClientFactory();
+    factory.noisy = false;
+    const client = new UNIXClient('/run/app', factory, { checkPID: true, reactor });
+    client.startService();
+    expect(reactor.unixClients).to.deep.equal([['/run/app', factory, 30, true]]);
+    client.stopService();
+    expect(reactor.unixConnectors[0]?.state).to.equal('disconnected');
+    expect(String(client)).to.equal('UNIXClient(/run/app)');
+  });
+
+  /** Runs `server`, then `client` until its connection has come and gone. */
+  async function visit(
+    server: Service,
+    makeClient: (factory: ClientFactory) => Service,
+  ): Promise<void> {
+    server.startService();
+    const factory = new ClientFactory<AccumulatingProtocol>();
+    factory.noisy = false;
+    const visitor = new AccumulatingProtocol();
+    factory.buildProtocol = () => visitor;
+    const client = makeClient(factory);
+    client.startService();
+    await visitor.disconnected;
+    expect(visitor.data.toString()).to.equal('welcome');
+    client.stopService();
+    await server.stopService();
+  }
+
+  class Greeter extends Protocol {
+    override connectionMade(): void {
+      this.transport.write('welcome');
+      this.transport.loseConnection();
+    }
+  }
+
+  function greeters(): Factory {
+    const factory = Factory.forProtocol(Greeter);
+    factory.noisy = false;
+    return factory;
+  }
+
+  it('SSLServer and SSLClient meet on a real port', async () => {
+    const reactor = new LibuvReactor();
+    const { ca, server: credentials } = certificates();
+    const server = new SSLServer(0, greeters(), credentials, { interface: '127.0.0.1', reactor });
+    await visit(server, (factory) => {
+      const address = server.port?.getHost() as IPv4Address; // it is a TCP port
+      return new SSLClient('127.0.0.1', address.port, factory, { ca: ca.cert }, { reactor });
+    });
+    expect(reactor.openCount).to.equal(0);
+  });
+
+  it('UNIXServer and UNIXClient meet on a real socket', async function () {
+    if (process.platform === 'win32') this.skip();
+    const folder = mkdtempSync(join(tmpdir(), 'strand-service-'));
+    try {
+      const reactor = new LibuvReactor();
+      const path = join(folder, 'app.sock');
+      await visit(
+        new UNIXServer(path, greeters(), { reactor }),
+        (factory) => new UNIXClient(path, factory, { reactor }),
+      );
+      expect(reactor.openCount).to.equal(0);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  it('UDPServer serves on a real port and frees it', async () => {
+    const reactor = new LibuvReactor();
+    class Once extends DatagramProtocol {
+      override noisy = false;
+      readonly heard = new Deferred<string>();
+      override datagramReceived(datagram: Buffer): void {
+        this.heard.callback(datagram.toString());
+      }
+    }
+    const protocol = new Once();
+    const server = new UDPServer(0, protocol, { interface: '127.0.0.1', reactor });
+    server.startService();
+    const { port = 0 } = server.port?.getHost() ?? {};
+    protocol.transport.write('to myself', ['127.0.0.1', port]);
+    expect(await protocol.heard).to.equal('to myself');
+    await server.stopService();
+    expect(reactor.openCount).to.equal(0);
+  });
+});
+
+describe('CooperatorService', () => {
+  it('has iterators take turns while it runs', () => {
+    const clock = new Clock();
+    const service = new CooperatorService({ clock });
+    const seen: string[] = [];
+    function* steps(name: string): Generator<undefined> {
+      for (const n of [1, 2]) {
+        seen.push(`${name}${n}`);
+        yield undefined;
+      }
+    }
+    const a = service.coiterate(steps('a'));
+    clock.advance(1);
+    expect(seen).to.deep.equal([]);
+    service.startService();
+    service.cooperate(steps('b'));
+    for (let i = 0; i < 5; i++) clock.advance(0);
+    expect(seen).to.deep.equal(['a1', 'b1', 'a2', 'b2']);
+    successResultOf(a);
+    service.stopService();
+    expect(clock.getDelayedCalls()).to.deep.equal([]);
+  });
+
+  it('ends what is not done when it stops, and starts afresh', () => {
+    const clock = new Clock();
+    const service = new CooperatorService({ clock });
+    let steps = 0;
+    function* endless(): Generator<undefined> {
+      while (true) {
+        steps += 1;
+        if (steps === 3) service.stopService();
+        yield undefined;
+      }
+    }
+    service.startService();
+    const first = service.coiterate(endless());
+    clock.advance(0);
+    expect(steps).to.equal(3);
+    failureResultOf(first, SchedulerStopped);
+    failureResultOf(service.coiterate(endless()), SchedulerStopped);
+    service.startService();
+    const second = service.coiterate([1, 2]);
+    for (let i = 0; i < 4; i++) clock.advance(0);
+    successResultOf(second);
+  });
+});
 
 describe('StreamServerEndpointService', () => {
   it('listens once, in the privileged start', () => {

@@ -5,13 +5,17 @@
 
 import { IPv4Address, type IPv6Address } from '../address.ts';
 import type { IProtocol } from '../interfaces.ts';
-import type { ConnectionHost, ConnectionOwner } from '../stream-connection.ts';
+import type { SecurableHost } from '../securable-connection.ts';
+import type { ConnectionOwner } from '../stream-connection.ts';
 import { TCPConnection } from '../tcp-connection.ts';
 import { MemoryHandle } from './memory-handle.ts';
 import type { MemoryReactor } from './memory-reactor.ts';
 
 /** The pump flushes every turn, so it needs no appointments. */
-const NO_HOST: ConnectionHost = {
+const NO_HOST: SecurableHost = {
+  callLater() {
+    throw new TypeError('Nothing can be called later: this transport has no clock');
+  },
   scheduleFlush() {},
   connectionOpened() {},
   connectionClosed() {},

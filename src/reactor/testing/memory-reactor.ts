@@ -3,60 +3,112 @@
  * for; what they hand out, ports and connectors, keeps the states and calls the factories as a real one does, on the same base classes.
  */
 import { type Deferred, DeferredList } from '../../deferred/index.ts';
+import type { AddressFamily, ReactorSocket } from '../adopt-interfaces.ts';
 import { Clock } from '../clock.ts';
 import { checkCallable, ReactorCoreBase } from '../core.ts';
-import { CannotListenError, type ConnectError, ConnectionRefusedError } from '../errors.ts';
+import type {
+  IDatagramProtocol,
+  ListenMulticastOptions,
+  ListenUDPOptions,
+  ReactorUDP,
+} from '../datagram-interfaces.ts';
+import { UnsupportedAddressFamily } from '../errors.ts';
 import type {
   ConnectTCPOptions,
+  ConnectUNIXOptions,
   DelayedCall,
   IClientFactory,
   IProtocolFactory,
   ListenTCPOptions,
+  ListenUNIXOptions,
   Reactor,
+  ReactorUNIX,
   RunOptions,
+  Transport,
   TriggerID,
   TriggerPhase,
 } from '../interfaces.ts';
 import type { Closable } from '../open-registry.ts';
-import { MemoryConnector, type MemoryHost, MemoryPort } from './memory-ports.ts';
+import type {
+  IProcessProtocol,
+  ReactorProcess,
+  SpawnProcessOptions,
+} from '../process-interfaces.ts';
+import type {
+  ConnectSSLOptions,
+  ListenSSLOptions,
+  ReactorSSL,
+  TLSContext,
+} from '../tls-interfaces.ts';
+import { FakeTransport } from './iosim.ts';
+import {
+  MemoryConnector,
+  type MemoryHost,
+  MemoryPort,
+  MemoryUNIXConnector,
+  MemoryUNIXPort,
+} from './memory-ports.ts';
+import { MemoryProcess } from './memory-process.ts';
+import type {
+  AdoptedDatagramRecord,
+  AdoptedStreamRecord,
+  MulticastServerRecord,
+  ProcessRecord,
+  SSLClientRecord,
+  SSLServerRecord,
+  TCPClientRecord,
+  TCPServerRecord,
+  TriggerRecord,
+  UDPServerRecord,
+  UNIXClientRecord,
+  UNIXServerRecord,
+} from './memory-records.ts';
 import { MemoryResolver } from './memory-resolver.ts';
-
-/** What `listenTCP` was asked for, in Twisted's order. */
-export type TCPServerRecord = readonly [
-  port: number,
-  factory: IProtocolFactory,
-  backlog: number,
-  iface: string,
-];
-
-/** What `connectTCP` was asked for, in Twisted's order. */
-export type TCPClientRecord = readonly [
-  host: string,
-  port: number | string,
-  factory: IClientFactory,
-  timeout: number | null,
-  bindAddress: readonly [host: string, port: number] | null,
-];
-
-/** A trigger that has been added and has neither run nor been removed. */
-export interface TriggerRecord extends TriggerID {
-  readonly f: (...args: never[]) => unknown;
-  readonly args: readonly unknown[];
-}
+import { MemoryUDPPort } from './memory-udp-port.ts';
 
 /**
  * A reactor without a network. Its time stands still (see `MemoryReactorClock`) and its connectors wait for the test, which may call the factory
- * itself, or let a `ConnectionCompleter` join what connects with what listens.
+ * itself, or let a `ConnectionCompleter` join what connects with what listens. TLS it only takes note of: what is joined talks in clear.
  */
-export class MemoryReactor extends ReactorCoreBase implements Reactor, MemoryHost {
+export class MemoryReactor
+  extends ReactorCoreBase
+  implements Reactor, ReactorSSL, ReactorUNIX, ReactorUDP, ReactorProcess, ReactorSocket, MemoryHost
+{
   /** Each `listenTCP`, oldest first. */
   readonly tcpServers: TCPServerRecord[] = [];
   /** Each `connectTCP`, oldest first. */
   readonly tcpClients: TCPClientRecord[] = [];
-  /** The port that belongs to each of `tcpServers`. */
+  /** Each `listenSSL`, oldest first. */
+  readonly sslServers: SSLServerRecord[] = [];
+  /** Each `connectSSL`, oldest first. */
+  readonly sslClients: SSLClientRecord[] = [];
+  /** The ports of `listenTCP` and `listenSSL`, oldest first. */
   readonly ports: MemoryPort[] = [];
-  /** The connector that belongs to each of `tcpClients`. */
+  /** The connectors of `connectTCP` and `connectSSL`, oldest first. */
   readonly connectors: MemoryConnector[] = [];
+  /** Each `listenUNIX`, and the port that belongs to it. */
+  readonly unixServers: UNIXServerRecord[] = [];
+  readonly unixPorts: MemoryUNIXPort[] = [];
+  /** Each `connectUNIX`, and the connector that belongs to it. */
+  readonly unixClients: UNIXClientRecord[] = [];
+  readonly unixConnectors: MemoryUNIXConnector[] = [];
+  /** Each `listenUDP`, oldest first. */
+  readonly udpServers: UDPServerRecord[] = [];
+  /** Each `listenMulticast`, oldest first. */
+  readonly multicastServers: MulticastServerRecord[] = [];
+  /** The ports of `listenUDP` and `listenMulticast`, oldest first. */
+  readonly udpPorts: MemoryUDPPort[] = [];
+  /** Each `spawnProcess`, and the child that belongs to it. */
+  readonly spawnedProcesses: ProcessRecord[] = [];
+  readonly processes: MemoryProcess[] = [];
+  /** Each `adoptStreamPort`. */
+  readonly adoptedPorts: Array<AdoptedStreamRecord<IProtocolFactory>> = [];
+  /** Each `adoptStreamConnection`. */
+  readonly adoptedStreamConnections: Array<
+    AdoptedStreamRecord<Pick<IProtocolFactory, 'buildProtocol'>>
+  > = [];
+  /** Each `adoptDatagramPort`. */
+  readonly adoptedDatagramPorts: AdoptedDatagramRecord[] = [];
   /** Triggers that wait. */
   readonly triggers: TriggerRecord[] = [];
   /** Names that can be looked up, with their addresses in the order in which they are to be found. */
@@ -175,14 +227,12 @@ export class MemoryReactor extends ReactorCoreBase implements Reactor, MemoryHos
     this.clock.callLater(0, f, ...args);
   }
 
-  // ------------------------------------------------------------------------------------------- TCP
+  // ----------------------------------------------------------------------------------- TCP and TLS
 
   listenTCP(port: number, factory: IProtocolFactory, options: ListenTCPOptions = {}): MemoryPort {
     const { backlog = 511, interface: iface = '' } = options;
-    const listening = new MemoryPort(this, port, factory, iface);
-    listening.startListening();
+    const listening = this.#listen(port, factory, iface);
     this.tcpServers.push([port, factory, backlog, iface]);
-    this.ports.push(listening);
     return listening;
   }
 
@@ -193,11 +243,168 @@ export class MemoryReactor extends ReactorCoreBase implements Reactor, MemoryHos
     options: ConnectTCPOptions = {},
   ): MemoryConnector {
     const { timeout = 30, bindAddress = null } = options;
-    const connector = new MemoryConnector(this, host, port, factory, timeout);
     this.tcpClients.push([host, port, factory, timeout, bindAddress]);
+    return this.#connect(host, port, factory, timeout);
+  }
+
+  /** As `listenTCP`; the context is noted and not looked at. */
+  listenSSL(
+    port: number,
+    factory: IProtocolFactory,
+    context: TLSContext,
+    options: ListenSSLOptions = {},
+  ): MemoryPort {
+    const { backlog = 511, interface: iface = '' } = options;
+    const listening = this.#listen(port, factory, iface);
+    this.sslServers.push([port, factory, context, backlog, iface]);
+    return listening;
+  }
+
+  /** As `connectTCP`; the context is noted and not looked at. */
+  connectSSL(
+    host: string,
+    port: number | string,
+    factory: IClientFactory,
+    context: TLSContext,
+    options: ConnectSSLOptions = {},
+  ): MemoryConnector {
+    const { timeout = 30, bindAddress = null } = options;
+    this.sslClients.push([host, port, factory, context, timeout, bindAddress]);
+    return this.#connect(host, port, factory, timeout);
+  }
+
+  #listen(port: number, factory: IProtocolFactory, iface: string): MemoryPort {
+    const listening = new MemoryPort(this, port, factory, iface);
+    listening.startListening();
+    this.ports.push(listening);
+    return listening;
+  }
+
+  #connect(
+    host: string,
+    port: number | string,
+    factory: IClientFactory,
+    timeout: number | null,
+  ): MemoryConnector {
+    const connector = new MemoryConnector(this, host, port, factory, timeout);
     this.connectors.push(connector);
     connector.connect();
     return connector;
+  }
+
+  // ------------------------------------------------------------------------------------------ UNIX
+
+  listenUNIX(
+    address: string,
+    factory: IProtocolFactory,
+    options: ListenUNIXOptions = {},
+  ): MemoryUNIXPort {
+    const { backlog = 511, mode = 0o666, wantPID = false } = options;
+    const listening = new MemoryUNIXPort(this, address, factory);
+    listening.startListening();
+    this.unixServers.push([address, factory, backlog, mode, wantPID]);
+    this.unixPorts.push(listening);
+    return listening;
+  }
+
+  connectUNIX(
+    address: string,
+    factory: IClientFactory,
+    options: ConnectUNIXOptions = {},
+  ): MemoryUNIXConnector {
+    const { timeout = 30, checkPID = false } = options;
+    const connector = new MemoryUNIXConnector(this, address, factory, timeout);
+    this.unixClients.push([address, factory, timeout, checkPID]);
+    this.unixConnectors.push(connector);
+    connector.connect();
+    return connector;
+  }
+
+  // ------------------------------------------------------------------------------- UDP and processes
+
+  listenUDP(
+    port: number,
+    protocol: IDatagramProtocol,
+    options: ListenUDPOptions = {},
+  ): MemoryUDPPort {
+    const { interface: iface = '', maxPacketSize = 8192 } = options;
+    const listening = this.#listenUDP(port, protocol, iface);
+    this.udpServers.push([port, protocol, iface, maxPacketSize]);
+    return listening;
+  }
+
+  listenMulticast(
+    port: number,
+    protocol: IDatagramProtocol,
+    options: ListenMulticastOptions = {},
+  ): MemoryUDPPort {
+    const { interface: iface = '', maxPacketSize = 8192, listenMultiple = false } = options;
+    const listening = this.#listenUDP(port, protocol, iface);
+    this.multicastServers.push([port, protocol, iface, maxPacketSize, listenMultiple]);
+    return listening;
+  }
+
+  #listenUDP(port: number, protocol: IDatagramProtocol, iface: string): MemoryUDPPort {
+    const listening = new MemoryUDPPort(this, port, protocol, iface);
+    listening.startListening();
+    this.udpPorts.push(listening);
+    return listening;
+  }
+
+  /** Starts nothing: the test plays the child, see `MemoryProcess`. */
+  spawnProcess(
+    protocol: IProcessProtocol,
+    executable: string,
+    args: readonly string[] = [executable],
+    options: SpawnProcessOptions = {},
+  ): MemoryProcess {
+    const child = new MemoryProcess(protocol, options);
+    this.spawnedProcesses.push([protocol, executable, args, options]);
+    this.processes.push(child);
+    protocol.makeConnection(child);
+    return child;
+  }
+
+  // ----------------------------------------------------------------------------- adopted descriptors
+
+  adoptStreamPort(
+    fileDescriptor: number,
+    addressFamily: AddressFamily,
+    factory: IProtocolFactory,
+  ): MemoryPort | MemoryUNIXPort {
+    checkFamily(addressFamily, ['INET', 'INET6', 'UNIX']);
+    const listening =
+      addressFamily === 'UNIX'
+        ? new MemoryUNIXPort(this, `/adopted/${fileDescriptor}`, factory)
+        : new MemoryPort(this, 0, factory, addressFamily === 'INET6' ? '::' : '');
+    listening.startListening();
+    this.adoptedPorts.push([fileDescriptor, addressFamily, factory]);
+    return listening;
+  }
+
+  /** The connection has nobody at its other end. */
+  adoptStreamConnection(
+    fileDescriptor: number,
+    addressFamily: AddressFamily,
+    factory: Pick<IProtocolFactory, 'buildProtocol'>,
+  ): Transport {
+    checkFamily(addressFamily, ['INET', 'INET6', 'UNIX']);
+    this.adoptedStreamConnections.push([fileDescriptor, addressFamily, factory]);
+    const transport = new FakeTransport(true);
+    transport.start(factory.buildProtocol(transport.getPeer()));
+    return transport;
+  }
+
+  adoptDatagramPort(
+    fileDescriptor: number,
+    addressFamily: AddressFamily,
+    protocol: IDatagramProtocol,
+    maxPacketSize = 8192,
+  ): MemoryUDPPort {
+    checkFamily(addressFamily, ['INET', 'INET6']);
+    const listening = this.#listenUDP(0, protocol, addressFamily === 'INET6' ? '::' : '');
+    this.adoptedDatagramPorts.push([fileDescriptor, addressFamily, protocol, maxPacketSize]);
+    return listening;
   }
 
   /** For its ports and connectors. */
@@ -233,36 +440,9 @@ export class MemoryReactorClock extends MemoryReactor {
   }
 }
 
-/** A `MemoryReactor` on which nothing works: `listenTCP` and `connectTCP` throw what it was given. */
-export class RaisingMemoryReactor extends MemoryReactorClock {
-  readonly #listenException: Error | undefined;
-  readonly #connectException: Error | undefined;
-
-  /**
-   * @param listenException what `listenTCP` throws; a `CannotListenError` by default
-   * @param connectException what `connectTCP` throws; a `ConnectionRefusedError` by default
-   */
-  constructor(listenException?: Error | null, connectException?: Error | null) {
-    super();
-    this.#listenException = listenException ?? undefined;
-    this.#connectException = connectException ?? undefined;
-  }
-
-  override listenTCP(
-    port: number,
-    _factory: IProtocolFactory,
-    options: ListenTCPOptions = {},
-  ): never {
-    throw (
-      this.#listenException ??
-      new CannotListenError(options.interface ?? '', port, new Error('this reactor never listens'))
-    );
-  }
-
-  override connectTCP(host: string, port: number | string): never {
-    const error: Error | ConnectError =
-      this.#connectException ??
-      new ConnectionRefusedError(`Could not connect to ${host}:${port}: this reactor never does`);
-    throw error;
-  }
+function checkFamily(family: AddressFamily, supported: readonly AddressFamily[]): void {
+  if (supported.includes(family)) return;
+  throw new UnsupportedAddressFamily(
+    `Cannot adopt a descriptor of family ${JSON.stringify(family)}: expected one of ${supported.join(', ')}`,
+  );
 }

@@ -1,6 +1,7 @@
 /** Transports that keep what is written to them, for tests of protocols (Twisted: `twisted.internet.testing`). */
 import { Failure } from '../../deferred/index.ts';
 import { type Address, IPv4Address } from '../address.ts';
+import { checkData } from '../check-data.ts';
 import {
   ConnectionAborted,
   ConnectionDone,
@@ -8,7 +9,6 @@ import {
   ReactorError,
 } from '../errors.ts';
 import type { Data, IProtocol, PullProducer, PushProducer, Transport } from '../interfaces.ts';
-import { checkData } from '../stream-connection.ts';
 
 /** A test double was used in a way that is a mistake on a real transport as well, though a real one may not notice. */
 export class TransportStateError extends ReactorError {
