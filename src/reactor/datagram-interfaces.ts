@@ -89,6 +89,11 @@ export interface ListenUDPOptions {
   maxPacketSize?: number;
   /** Bytes that may wait while the system's send buffer is full; a datagram that comes on top is dropped, as a network would. Default 1 MiB. */
   maxSendQueue?: number;
+  /**
+   * Whether other sockets of the same user that say so too may bind the same port (`SO_REUSEPORT`); the kernel spreads the datagrams over them, those of one sender to
+   * the same socket, and gives all of them what is sent to a group. Default false. `CannotListenError` on Node before 22.12, and on Windows and macOS.
+   */
+  reusePort?: boolean;
 }
 
 /** Options of `listenMulticast`. */

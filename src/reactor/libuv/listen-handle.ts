@@ -4,12 +4,13 @@
  * `net.Server.listen` looks the host up first, even an IP literal, and so can only answer later. Node's own modules get a bound handle
  * from `net._createServerHandle`, which has been exported since the first versions; the handle's `listen` tells an address in use. The same handle gives the accepted
  * ones, which go into sockets of our own making. Where that function is missing, `net.Server` does it all: then an address in use is known only when no
- * interface was named.
+ * interface was named, and neither `reusePort` nor adopted descriptors are to be had.
  */
 import net, { isIPv6, type Server, type Socket } from 'node:net';
 import { getSystemErrorName } from 'node:util';
 import { type Address, UNIXAddress } from '../address.ts';
-import { CannotListenError } from '../errors.ts';
+import type { AddressFamily } from '../adopt-interfaces.ts';
+import { CannotListenError, UnsupportedAddressFamily, UnsupportedSocketType } from '../errors.ts';
 import type { ListenHandle } from '../listening-port.ts';
 import { type ReadMethod, type SocketName, socketOptions, toAddress } from './socket-handle.ts';
 
@@ -22,12 +23,13 @@ interface ServerHandle {
   onconnection: ((status: number, client: ServerHandle | undefined) => void) | null;
 }
 
-/** With -1 for port and family, `address` is a path. */
+/** With -1 for port and family, `address` is a path; with a descriptor it is null and the port 0. */
 type CreateServerHandle = (
-  address: string,
+  address: string | null,
   port: number,
   family: 4 | 6 | -1,
   fd: number,
+  flags?: number,
 ) => ServerHandle | number;
 
 function probe(): CreateServerHandle | undefined {
@@ -39,8 +41,20 @@ function probe(): CreateServerHandle | undefined {
 /** What to bind. */
 export type ListenTarget =
   /** '' for an interface is every IPv4 address. */
-  | { readonly kind: 'tcp'; readonly interface: string; readonly port: number }
-  | { readonly kind: 'unix'; readonly path: string };
+  | {
+      readonly kind: 'tcp';
+      readonly interface: string;
+      readonly port: number;
+      readonly reusePort?: boolean;
+    }
+  | { readonly kind: 'unix'; readonly path: string }
+  /** A bound socket. Node cannot tell the path of one that it has not bound itself. */
+  | {
+      readonly kind: 'adopted';
+      readonly fd: number;
+      readonly family: AddressFamily;
+      readonly path: string | null;
+    };
 
 /** How to listen and what to do with what comes. */
 export interface ListenRequest {
@@ -53,10 +67,13 @@ export interface ListenRequest {
   acceptFailed(error: Error): void;
 }
 
-/** @throws {CannotListenError} */
+/** @throws {CannotListenError} @throws {UnsupportedAddressFamily} @throws {UnsupportedSocketType} */
 export function listen(request: ListenRequest): ListenHandle {
-  const create = request.method === 'onread' ? probe() : undefined;
-  return create === undefined ? listenOnServer(request) : listenOnHandle(create, request);
+  const create = probe();
+  // A descriptor cannot be handed to a server and looked at as well.
+  const onHandle = request.method === 'onread' || request.target.kind === 'adopted';
+  if (create !== undefined && onHandle) return listenOnHandle(create, request);
+  return listenOnServer(request);
 }
 
 function systemError(errno: number, syscall: string, address: string): NodeJS.ErrnoException {
@@ -64,30 +81,127 @@ function systemError(errno: number, syscall: string, address: string): NodeJS.Er
   return Object.assign(new Error(`${syscall} ${code} ${address}`), { code, errno, syscall });
 }
 
-/** The error for a target that cannot be listened on. For a UNIX socket the interface is its path and the port 'unix'. */
+/**
+ * The error for a target that cannot be listened on. For a UNIX socket the interface is its path and the port 'unix', for a descriptor 'descriptor' and its number.
+ */
 export function cannotListen(target: ListenTarget, error: Error): CannotListenError {
-  return target.kind === 'tcp'
-    ? new CannotListenError(target.interface, target.port, error)
-    : new CannotListenError(JSON.stringify(target.path), 'unix', error);
+  switch (target.kind) {
+    case 'tcp':
+      return new CannotListenError(target.interface, target.port, error);
+    case 'unix':
+      return new CannotListenError(JSON.stringify(target.path), 'unix', error);
+    case 'adopted':
+      return new CannotListenError('descriptor', target.fd, error);
+  }
 }
 
 const ANY = '0.0.0.0';
 
 function describe(target: ListenTarget): string {
-  return target.kind === 'tcp' ? `${target.interface || ANY}:${target.port}` : target.path;
+  switch (target.kind) {
+    case 'tcp':
+      return `${target.interface || ANY}:${target.port}`;
+    case 'unix':
+      return target.path;
+    case 'adopted':
+      return `descriptor ${target.fd}`;
+  }
 }
 
 /** A handle that is bound. @throws {CannotListenError} */
 function bind(create: CreateServerHandle, target: ListenTarget): ServerHandle {
-  const handle =
-    target.kind === 'tcp'
-      ? create(target.interface || ANY, target.port, isIPv6(target.interface) ? 6 : 4, -1)
-      : create(target.path, -1, -1, -1);
+  const handle = bindTarget(create, target);
   if (typeof handle === 'number') {
     throw cannotListen(target, systemError(handle, 'bind', describe(target)));
   }
   return handle;
 }
+
+function bindTarget(create: CreateServerHandle, target: ListenTarget): ServerHandle | number {
+  switch (target.kind) {
+    case 'tcp': {
+      const flags = target.reusePort === true ? reusePortFlag(create, target) : 0;
+      const family = isIPv6(target.interface) ? 6 : 4;
+      return create(target.interface || ANY, target.port, family, -1, flags);
+    }
+    case 'unix':
+      return create(target.path, -1, -1, -1);
+    case 'adopted':
+      return adopt(create, target);
+  }
+}
+
+// ------------------------------------------------------------------------------- sharing a port
+
+/** libuv's flag for SO_REUSEPORT (UV_TCP_REUSEPORT in uv.h), which Node exports nowhere. */
+const REUSE_PORT = 2;
+
+let reusable: boolean | undefined;
+
+/** @throws {CannotListenError} when this Node takes the flag without heeding it, as those before 22.12 do */
+function reusePortFlag(create: CreateServerHandle, target: ListenTarget): number {
+  reusable ??= heedsReusePort(create);
+  if (reusable) return REUSE_PORT;
+  throw cannotListen(target, new Error(`reusePort needs Node 22.12 or later: ${NO_REUSE_PORT}`));
+}
+
+/** Which Node does not have it. */
+export const NO_REUSE_PORT = `this is ${process.version}`;
+
+/** Whether two sockets with the flag can listen on one port. A system that has nothing of the kind says so when it binds, and better than we could. */
+function heedsReusePort(create: CreateServerHandle): boolean {
+  const first = create('127.0.0.1', 0, 4, -1, REUSE_PORT);
+  if (typeof first === 'number') return true;
+  const name: SocketName = {};
+  first.getsockname?.(name);
+  first.listen(1);
+  const second = create('127.0.0.1', name.port ?? 0, 4, -1, REUSE_PORT);
+  const status = typeof second === 'number' ? second : second.listen(1);
+  first.close();
+  if (typeof second !== 'number') second.close();
+  return status === 0;
+}
+
+// ------------------------------------------------------------------------- adopting a descriptor
+
+/** A handle of a socket that is there already, of the right type and family. */
+function adopt(
+  create: CreateServerHandle,
+  { fd, family }: ListenTarget & { readonly kind: 'adopted' },
+): ServerHandle | number {
+  const handle = create(null, 0, -1, fd);
+  if (typeof handle === 'number') {
+    // What else there may be, such as EEXIST, is not about the type.
+    if (getSystemErrorName(handle) !== 'EINVAL') return handle;
+    throw new UnsupportedSocketType(
+      `Cannot adopt descriptor ${fd} as a port: it is not a stream socket`,
+    );
+  }
+  const name: SocketName = {};
+  handle.getsockname?.(name);
+  const found = handle.getsockname === undefined ? 'UNIX' : familyOf(name);
+  if (found === family) return handle;
+  handle.close();
+  throw wrongFamily(fd, family, found);
+}
+
+/** The family of an IP address. */
+export function familyOf({ address = '' }: SocketName): 'INET' | 'INET6' {
+  return address.includes(':') ? 'INET6' : 'INET';
+}
+
+/** The error for a descriptor that was closed because its family is not the one it was said to be. */
+export function wrongFamily(
+  fd: number,
+  family: AddressFamily,
+  found: AddressFamily,
+): UnsupportedAddressFamily {
+  return new UnsupportedAddressFamily(
+    `Cannot adopt descriptor ${fd} as ${family}, and closed it: its family is ${found}`,
+  );
+}
+
+// ------------------------------------------------------------------------------------- listening
 
 /** Has it listen, which is when a TCP address in use shows. @throws {CannotListenError} */
 function startListening(handle: ServerHandle, { target, backlog }: ListenRequest): void {
@@ -103,7 +217,10 @@ function listenOnHandle(create: CreateServerHandle, request: ListenRequest): Lis
   startListening(handle, request);
   const name: SocketName = {};
   handle.getsockname?.(name);
-  const address = target.kind === 'tcp' ? toAddress(name) : new UNIXAddress(target.path);
+  const address =
+    handle.getsockname === undefined || target.kind === 'unix'
+      ? new UNIXAddress(target.kind === 'tcp' ? null : target.path)
+      : toAddress(name);
   // A socket accepted on one certain address has that address; on a wildcard it has to be asked.
   const wildcard = name.address === '0.0.0.0' || name.address === '::';
   const options = socketOptions(request.method);
@@ -140,6 +257,9 @@ function listenOnServer(request: ListenRequest): ListenHandle {
   const server: Server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true });
   server.on('error', request.acceptFailed);
   const create = probe();
+  if (target.kind === 'adopted' || (target.kind === 'tcp' && target.reusePort && !create)) {
+    throw cannotListen(target, new Error('this Node has no way to do it'));
+  }
   if (target.kind === 'unix') {
     // Bound once for the reason why not, and let go again: a server takes a TCP handle, but of a UNIX one it would make another.
     if (create !== undefined) bind(create, target).close();

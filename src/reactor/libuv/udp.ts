@@ -8,7 +8,7 @@
  * Node reads into a buffer of its own for each datagram, 64 KiB that are cut to size before we see them. So each is ours to give away, and none is
  * ever cut by the system: `maxPacketSize` limits what a protocol sees, it does not save memory.
  */
-import { createSocket, type Socket } from 'node:dgram';
+import { createSocket, type Socket, type SocketOptions } from 'node:dgram';
 import { isIPv6 } from 'node:net';
 import type { IPv4Address, IPv6Address } from '../address.ts';
 import type { Destination } from '../datagram-checks.ts';
@@ -18,7 +18,8 @@ import { CannotListenError } from '../errors.ts';
 import type { OpenRegistry } from '../open-registry.ts';
 import { addressFromLiteral } from '../resolver.ts';
 import { UDPPortBase } from '../udp-port.ts';
-import { checkPort } from './tcp.ts';
+import { NO_REUSE_PORT } from './listen-handle.ts';
+import { checkPort, checkReusePort } from './tcp.ts';
 
 const NO_LISTENER: DatagramHandleListener = {
   handleDatagram() {},
@@ -26,7 +27,8 @@ const NO_LISTENER: DatagramHandleListener = {
   handleReadError() {},
 };
 
-function answerAtOnce(
+/** The `lookup` of a socket that is given literals only. */
+export function answerAtOnce(
   literal: string,
   _options: unknown,
   callback: (error: null, address: string, family: number) => void,
@@ -34,13 +36,52 @@ function answerAtOnce(
   callback(null, literal, isIPv6(literal) ? 6 : 4);
 }
 
+/** How a port may share its address. */
+interface Sharing {
+  readonly reuseAddr: boolean;
+  readonly reusePort: boolean;
+}
+
+let reusable: boolean | undefined;
+
+/** Whether two sockets can bind one port: a Node before 22.12 takes the option without heeding it. A system that has nothing of the kind says so when it binds. */
+function heedsReusePort(): boolean {
+  const sharing = { reuseAddr: false, reusePort: true };
+  let first: Socket;
+  try {
+    first = bindSocket(0, '127.0.0.1', sharing);
+  } catch {
+    return true;
+  }
+  try {
+    bindSocket(first.address().port, '127.0.0.1', sharing).close();
+    return true;
+  } catch {
+    return false;
+  } finally {
+    first.close();
+  }
+}
+
 /** @throws {CannotListenError} */
-function bind(port: number, iface: string, shared: boolean): Socket {
-  const socket = createSocket({
+function bind(port: number, iface: string, sharing: Sharing): Socket {
+  if (sharing.reusePort) {
+    reusable ??= heedsReusePort();
+    const message = `reusePort needs Node 22.12 or later: ${NO_REUSE_PORT}`;
+    if (!reusable) throw new CannotListenError(iface, port, new Error(message));
+  }
+  return bindSocket(port, iface, sharing);
+}
+
+/** @throws {CannotListenError} */
+function bindSocket(port: number, iface: string, sharing: Sharing): Socket {
+  // `reusePort` is in the types of newer Nodes only.
+  const options: SocketOptions & Sharing = {
     type: isIPv6(iface) ? 'udp6' : 'udp4',
-    reuseAddr: shared,
     lookup: answerAtOnce,
-  });
+    ...sharing,
+  };
+  const socket = createSocket(options);
   const failures: Error[] = [];
   // Stays until the socket has its handle, and for good when it gets none: an error that nobody listens for ends the process.
   socket.on('error', (error) => failures.push(error));
@@ -57,7 +98,7 @@ function bind(port: number, iface: string, shared: boolean): Socket {
 }
 
 /** A bound socket of Node's. */
-class SocketDatagramHandle implements DatagramHandle {
+export class SocketDatagramHandle implements DatagramHandle {
   listener: DatagramHandleListener = NO_LISTENER;
   readonly #socket: Socket;
   #connected = false;
@@ -155,7 +196,7 @@ function hasPeer(socket: Socket): boolean {
 /** A UDP port, multicast or not: the one differs from the other in its options only. */
 export class UDPPort extends UDPPortBase {
   readonly #port: number;
-  readonly #shared: boolean;
+  readonly #sharing: Sharing;
 
   constructor(
     host: OpenRegistry,
@@ -164,12 +205,14 @@ export class UDPPort extends UDPPortBase {
     options: ListenMulticastOptions = {},
   ) {
     checkPort(port);
+    const { listenMultiple = false, reusePort = false } = options;
+    checkReusePort(reusePort);
     super(host, protocol, options);
     this.#port = port;
-    this.#shared = options.listenMultiple ?? false;
+    this.#sharing = { reuseAddr: listenMultiple, reusePort };
   }
 
   protected override bindSocket(): DatagramHandle {
-    return new SocketDatagramHandle(bind(this.#port, this.interface, this.#shared));
+    return new SocketDatagramHandle(bind(this.#port, this.interface, this.#sharing));
   }
 }
