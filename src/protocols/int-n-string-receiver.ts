@@ -1,5 +1,5 @@
 import type { Data, IProtocolFactory } from '../reactor/index.ts';
-import { BufferedReceiver, backlog, deliver, watch } from './buffered-receiver.ts';
+import { BufferedReceiver, backlog, deliver, stopped, watch } from './buffered-receiver.ts';
 import { bytesOf, EMPTY, writeFramed } from './data.ts';
 import { NotImplementedError, StringTooLongError } from './errors.ts';
 import type { Factory } from './protocol.ts';
@@ -63,8 +63,7 @@ export abstract class IntNStringReceiver<
   override [deliver](): void {
     const rest = this[backlog];
     const size = this.prefixLength;
-    while (rest.length >= size && !this.paused && !this.#lost) {
-      if (this.transport?.disconnecting) return;
+    while (!this.paused && !this.#lost && !this[stopped]() && rest.length >= size) {
       rest.join();
       const { bytes, start } = rest;
       const length =

@@ -1,5 +1,5 @@
 import type { Data, IProtocolFactory } from '../reactor/index.ts';
-import { BufferedReceiver, backlog, deliver, watch } from './buffered-receiver.ts';
+import { BufferedReceiver, backlog, deliver, stopped, watch } from './buffered-receiver.ts';
 import { NotImplementedError } from './errors.ts';
 import { CRLF, type LineEnd, lineEndOf } from './line-end.ts';
 import type { Factory } from './protocol.ts';
@@ -39,8 +39,7 @@ export class LineOnlyReceiver<F extends IProtocolFactory = Factory> extends Buff
   override [deliver](): unknown {
     const rest = this[backlog];
     let result: unknown;
-    while (rest.start < rest.bytes.length && !this.paused) {
-      if (this.transport?.disconnecting) break;
+    while (!this.paused && !this[stopped]() && rest.start < rest.bytes.length) {
       const end = this.#lineEnd();
       const length = end.find(rest);
       if (length >= 0) {

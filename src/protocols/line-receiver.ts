@@ -1,5 +1,5 @@
 import type { Data, IProtocolFactory } from '../reactor/index.ts';
-import { BufferedReceiver, backlog, deliver, watch } from './buffered-receiver.ts';
+import { BufferedReceiver, backlog, deliver, stopped, watch } from './buffered-receiver.ts';
 import { bytesOf } from './data.ts';
 import { NotImplementedError } from './errors.ts';
 import { CRLF, type LineEnd, lineEndOf } from './line-end.ts';
@@ -75,8 +75,7 @@ export class LineReceiver<F extends IProtocolFactory = Factory> extends Buffered
   override [deliver](): unknown {
     const rest = this[backlog];
     let result: unknown;
-    while (rest.start < rest.bytes.length && !this.paused) {
-      if (this.transport?.disconnecting) break;
+    while (!this.paused && !this[stopped]() && rest.start < rest.bytes.length) {
       if (!this.lineMode) {
         this[watch](this.rawDataReceived(rest.takeAll()));
         continue;

@@ -1,5 +1,5 @@
 import type { Data, IProtocolFactory } from '../reactor/index.ts';
-import { BufferedReceiver, backlog, deliver, watch } from './buffered-receiver.ts';
+import { BufferedReceiver, backlog, deliver, forget, stopped, watch } from './buffered-receiver.ts';
 import { bytesOf, EMPTY, writeFramed } from './data.ts';
 import { NotImplementedError } from './errors.ts';
 import type { Factory } from './protocol.ts';
@@ -47,9 +47,9 @@ export class NetstringReceiver<F extends IProtocolFactory = Factory> extends Buf
 
   override [deliver](): void {
     const rest = this[backlog];
-    while (rest.length > 0 && !this.paused) {
+    while (!this.paused && !this[stopped]() && rest.length > 0) {
       rest.join();
-      if (this.transport?.disconnecting || this.brokenPeer) break;
+      if (this.brokenPeer) break;
       if (this.#expected === UNKNOWN) {
         this.#expected = this.#readLength();
         if (this.#expected === UNKNOWN) return;
@@ -66,6 +66,10 @@ export class NetstringReceiver<F extends IProtocolFactory = Factory> extends Buf
     if (this.brokenPeer) return;
     this.brokenPeer = true;
     this.transport.loseConnection();
+  }
+
+  override [forget](): void {
+    this.#expected = UNKNOWN;
   }
 
   /** Takes the head, digits and colon, if it is complete. It is short, so it is read from its start each time. */
