@@ -59,6 +59,8 @@ export abstract class ReactorBase
 
   constructor() {
     super(new SystemResolver());
+    // There is no `this` to give it any earlier.
+    this.installNameResolver(new SystemResolver({ clock: this }));
   }
 
   // ---------------------------------------------------------------------------------- life cycle

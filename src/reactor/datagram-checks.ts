@@ -1,8 +1,8 @@
 /** What is checked before a datagram leaves, the same for real transports and for the double. */
 import { isIPv4, isIPv6 } from 'node:net';
+import { checkData } from './check-data.ts';
 import { AlreadyConnected, InvalidAddressError, MessageLengthError } from './errors.ts';
 import type { Data } from './interfaces.ts';
-import { checkData } from './stream-connection.ts';
 
 export type IPFamily = 4 | 6;
 

@@ -217,6 +217,21 @@ export class ConnectionFdescWentAway extends ConnectionLost {
   override readonly code = 'ERR_CONNECTION_FDESC_WENT_AWAY';
 }
 
+/** TLS could not be established, or broke. `cause` is the TLS library's error. */
+export class TLSError extends ConnectionLost {
+  override readonly code: string = 'ERR_TLS';
+}
+
+/** The peer's certificate is not to be trusted, has expired, or names somebody else. */
+export class TLSVerificationError extends TLSError {
+  override readonly code = 'ERR_TLS_VERIFICATION';
+}
+
+/** The handshake took longer than it may. */
+export class TLSHandshakeTimeoutError extends TLSError {
+  override readonly code = 'ERR_TLS_HANDSHAKE_TIMEOUT';
+}
+
 /** More descriptors were passed than can be taken. */
 export class FileDescriptorOverrun extends ConnectionLost {
   override readonly code = 'ERR_FILE_DESCRIPTOR_OVERRUN';
@@ -360,6 +375,7 @@ export function getConnectError(
 
 /** The reason for `connectionLost` that stands for a system error met on a standing connection. */
 export function getConnectionLostError(osError: NodeJS.ErrnoException): ConnectionLost {
+  if (osError instanceof ConnectionLost) return osError;
   return new ConnectionLost(`Connection to the other side was lost: ${osError.message}`, {
     cause: osError,
   });

@@ -306,6 +306,11 @@ export interface ListenTCPOptions {
   backlog?: number;
   /** Address to bind, an IPv4 or IPv6 literal, or 'localhost' for 127.0.0.1. Default '', every IPv4 address; '::' for every address of both kinds. */
   interface?: string;
+  /**
+   * Whether other sockets of the same user that say so too, in this process or others, may listen on the same port (`SO_REUSEPORT`); the kernel spreads the connections
+   * over them. Default false. `CannotListenError` on Node before 22.12, and where the system has nothing of the kind: Windows and macOS.
+   */
+  reusePort?: boolean;
 }
 
 /** Options of `connectTCP`. */

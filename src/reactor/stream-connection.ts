@@ -10,6 +10,7 @@
  */
 import { Failure, reportFailure } from '../deferred/index.ts';
 import type { Address } from './address.ts';
+import { checkData } from './check-data.ts';
 import {
   ConnectionAborted,
   ConnectionDone,
@@ -17,15 +18,10 @@ import {
   getConnectionLostError,
   ProducerAlreadyRegistered,
 } from './errors.ts';
-import type {
-  Data,
-  IHalfCloseableProtocol,
-  IProtocol,
-  PullProducer,
-  PushProducer,
-  Transport,
-} from './interfaces.ts';
+import { isHalfCloseable } from './half-close.ts';
+import type { Data, IProtocol, PullProducer, PushProducer, Transport } from './interfaces.ts';
 import { onRejection } from './on-rejection.ts';
+import type { ProducerSlot } from './producer-slot.ts';
 import type { StreamHandle, StreamHandleListener } from './stream-handle.ts';
 
 /** What a connection needs of its reactor. */
@@ -36,43 +32,35 @@ export interface ConnectionHost {
   connectionClosed(connection: StreamConnection): void;
 }
 
-/** What happens around a connection that its protocol does not see. */
+/** Who made a connection, on the side that connected: hears what its protocol does not. */
 export interface ConnectionOwner {
+  /** The host that was asked for, whom a certificate has to name. */
+  readonly hostname?: string;
   /** Called once, after the protocol's `connectionLost`. */
   connectionLost(reason: Failure): void;
 }
 
-/** Throws unless `data` can be written. @internal */
-export function checkData(data: unknown): asserts data is Data {
-  if (typeof data !== 'string' && !(data instanceof Uint8Array)) {
-    const what = data === null ? 'null' : typeof data === 'object' ? 'an object' : typeof data;
-    throw new TypeError(`Data must be a Buffer, a Uint8Array or a string: got ${what}`);
-  }
-}
-
-function isHalfCloseable(protocol: IProtocol): protocol is IHalfCloseableProtocol {
-  const candidate: Partial<IHalfCloseableProtocol> = protocol;
-  return (
-    typeof candidate.readConnectionLost === 'function' &&
-    typeof candidate.writeConnectionLost === 'function'
-  );
-}
+/** The end in good order. One for all: what it takes to make an error, its stack above all, is a good part of what a short connection costs. */
+const DONE = new Failure(new ConnectionDone());
 
 type SendState = 'open' | 'shutting' | 'shut';
 
-/** A registered producer, by kind; a push producer is paused at most once until it is resumed. */
-type ProducerSlot =
-  | { readonly kind: 'push'; readonly producer: PushProducer; paused: boolean }
-  | { readonly kind: 'pull'; readonly producer: PullProducer };
+/** A change of handles that waits until what was written before it has left. */
+interface Exchange {
+  readonly chunks: readonly Data[];
+  readonly bytes: number;
+  readonly replace: (handle: StreamHandle) => StreamHandle;
+}
 
 export class StreamConnection implements Transport, StreamHandleListener {
   /** Unsent bytes above which a push producer is paused; it is resumed when none are left. */
   bufferSize = 65536;
 
-  readonly #host: ConnectionHost;
-  readonly #handle: StreamHandle;
-  readonly #name: string;
-  #owner: ConnectionOwner | undefined;
+  protected readonly host: ConnectionHost;
+  #handle: StreamHandle;
+  readonly #name: string | number;
+  /** Present on the side that connected. */
+  protected owner: ConnectionOwner | undefined;
   #protocol: IProtocol | undefined;
 
   #queue: Data[] = [];
@@ -92,15 +80,21 @@ export class StreamConnection implements Transport, StreamHandleListener {
   /** Whether the reason is already decided; then the handle is only waited for. */
   #reason: Failure | undefined;
   #producer: ProducerSlot | undefined;
+  #exchange: Exchange | undefined;
 
   /**
-   * @param name of the connection in log lines: 'client', or a number and host; the protocol's own prefix comes before it
+   * @param name of the connection in log lines: 'client', or the number of one that was accepted; the protocol's own prefix comes before it
    */
-  constructor(host: ConnectionHost, handle: StreamHandle, name: string, owner?: ConnectionOwner) {
-    this.#host = host;
+  constructor(
+    host: ConnectionHost,
+    handle: StreamHandle,
+    name: string | number,
+    owner?: ConnectionOwner,
+  ) {
+    this.host = host;
     this.#handle = handle;
     this.#name = name;
-    this.#owner = owner;
+    this.owner = owner;
     handle.listener = this;
   }
 
@@ -128,19 +122,24 @@ export class StreamConnection implements Transport, StreamHandleListener {
 
   /** How log lines name this connection: 'Echo,3,127.0.0.1'. */
   logPrefix(): string {
-    return this.#protocol === undefined ? this.#name : this.#prefixOf(this.#protocol);
+    return this.#protocol === undefined ? this.named(this.#name) : this.#prefixOf(this.#protocol);
+  }
+
+  /** What log lines call a connection with this name. */
+  protected named(name: string | number): string {
+    return String(name);
   }
 
   #prefixOf(protocol: IProtocol): string {
-    return `${protocol.logPrefix?.() ?? protocol.constructor.name},${this.#name}`;
+    return `${protocol.logPrefix?.() ?? protocol.constructor.name},${this.named(this.#name)}`;
   }
 
   /** Gives the connection its protocol and begins to read. Without a protocol it is closed in good order. */
   start(protocol: IProtocol | null | undefined): void {
-    this.#host.connectionOpened(this);
+    this.host.connectionOpened(this);
     if (protocol === null || protocol === undefined) {
       this.loseConnection();
-      this.#handle.readStart();
+      this.#readStart();
       return;
     }
     this.#protocol = protocol;
@@ -150,7 +149,7 @@ export class StreamConnection implements Transport, StreamHandleListener {
       this.#fail(error);
       return;
     }
-    if (!this.#readPaused && this.#reason === undefined) this.#handle.readStart();
+    if (!this.#readPaused && this.#reason === undefined) this.#readStart();
   }
 
   // ----------------------------------------------------------------------------------------- writing
@@ -186,7 +185,7 @@ export class StreamConnection implements Transport, StreamHandleListener {
   #scheduleFlush(): void {
     if (this.#flushWanted) return;
     this.#flushWanted = true;
-    if (!this.#delivering) this.#host.scheduleFlush(this);
+    if (!this.#delivering) this.host.scheduleFlush(this);
   }
 
   /** Sends what is queued, and does what was waiting for an empty queue. Called by the reactor at the end of a turn. @internal */
@@ -198,6 +197,7 @@ export class StreamConnection implements Transport, StreamHandleListener {
   #send(): void {
     this.#flushWanted = false;
     if (this.#busyBytes !== 0 || !this.#connected || this.#reason !== undefined) return;
+    if (this.#exchange !== undefined && !this.#tryExchange(this.#exchange)) return;
     if (this.#queuedBytes !== 0) {
       const bytes = this.#queuedBytes;
       this.#queuedBytes = 0;
@@ -209,6 +209,37 @@ export class StreamConnection implements Transport, StreamHandleListener {
       }
     }
     this.#drained();
+  }
+
+  /**
+   * Goes on with another handle, which `replace` makes of this one, once what was written so far has left. Nothing is read until then: what comes is for the new one.
+   */
+  protected exchangeHandle(replace: (handle: StreamHandle) => StreamHandle): void {
+    if (!this.#readPaused) this.#handle.readStop();
+    this.#exchange = { chunks: this.#queue, bytes: this.#queuedBytes, replace };
+    this.#queue = [];
+    this.#queuedBytes = 0;
+    this.#send();
+  }
+
+  /** Whether the exchange is done; else the handle is still busy with what was written before. */
+  #tryExchange({ chunks, bytes, replace }: Exchange): boolean {
+    if (bytes !== 0) {
+      this.#exchange = { chunks: [], bytes: 0, replace };
+      if (!this.#handle.write(chunks)) {
+        this.#busyBytes = bytes;
+        return false;
+      }
+    }
+    this.#exchange = undefined;
+    try {
+      this.#handle = replace(this.#handle);
+    } catch (error) {
+      this.#fail(error);
+      return false;
+    }
+    if (!this.#readPaused) this.#handle.readStart();
+    return true;
   }
 
   /** The queue is empty and the handle idle: ask the producer for more, or close what is to be closed. */
@@ -275,11 +306,16 @@ export class StreamConnection implements Transport, StreamHandleListener {
   resumeProducing(): void {
     if (!this.#connected || this.#disconnecting || !this.#readPaused) return;
     this.#readPaused = false;
-    this.#handle.readStart();
+    this.#readStart();
   }
 
   stopProducing(): void {
     this.loseConnection();
+  }
+
+  /** What comes while the handle is to be exchanged is for the next one. */
+  #readStart(): void {
+    if (this.#exchange === undefined) this.#handle.readStart();
   }
 
   // ----------------------------------------------------------------------------------------- closing
@@ -289,7 +325,7 @@ export class StreamConnection implements Transport, StreamHandleListener {
     this.#disconnecting = true;
     if (this.#readPaused) {
       this.#readPaused = false;
-      this.#handle.readStart();
+      this.#readStart();
     }
     this.#scheduleFlush();
   }
@@ -301,8 +337,13 @@ export class StreamConnection implements Transport, StreamHandleListener {
   }
 
   abortConnection(): void {
+    this.breakOff(new ConnectionAborted());
+  }
+
+  /** Ends it at once, as an abort, for a reason of the transport's own. */
+  protected breakOff(error: Error): void {
     if (!this.#connected || this.#reason !== undefined) return;
-    this.#end(new Failure(new ConnectionAborted()), true);
+    this.#end(new Failure(error), true);
   }
 
   /** Ends it because the reactor ends: what the system takes at once is still sent. @internal */
@@ -312,10 +353,7 @@ export class StreamConnection implements Transport, StreamHandleListener {
     this.#stopProducer();
     this.#send();
     const sentAll = this.#busyBytes === 0;
-    this.#end(
-      new Failure(orderly && sentAll ? new ConnectionDone() : new ConnectionLost()),
-      !sentAll,
-    );
+    this.#end(orderly && sentAll ? DONE : new Failure(new ConnectionLost()), !sentAll);
   }
 
   /** The reason is decided: drop what was not sent and wait for the handle to close. */
@@ -355,8 +393,9 @@ export class StreamConnection implements Transport, StreamHandleListener {
       this.#fail(error);
     }
     this.#delivering = false;
-    // The answer to what was read leaves now; writes to other connections wait for the end of the turn and leave together.
-    if (this.#flushWanted) this.#send();
+    // The answer to what was read leaves now, if that was all; other connections' writes wait for the end of the turn and leave together.
+    if (this.#flushWanted && this.#handle.piecemeal) this.host.scheduleFlush(this);
+    else if (this.#flushWanted) this.#send();
   }
 
   handleDrain(): void {
@@ -370,7 +409,7 @@ export class StreamConnection implements Transport, StreamHandleListener {
     if (this.#disconnecting) return;
     const protocol = this.#protocol;
     if (protocol !== undefined && isHalfCloseable(protocol)) {
-      this.#notifyHalfClose(() => protocol.readConnectionLost());
+      this.tell(() => protocol.readConnectionLost());
       if (this.#sending === 'shut') this.#closeBothEnded();
       return;
     }
@@ -388,14 +427,16 @@ export class StreamConnection implements Transport, StreamHandleListener {
     }
     const protocol = this.#protocol;
     if (protocol !== undefined && isHalfCloseable(protocol)) {
-      this.#notifyHalfClose(() => protocol.writeConnectionLost());
+      this.tell(() => protocol.writeConnectionLost());
     }
     if (this.#readEnded) this.#closeBothEnded();
   }
 
-  #notifyHalfClose(notify: () => unknown): void {
+  /** Calls the protocol, if there is one; what it throws costs the connection. */
+  protected tell(call: (protocol: IProtocol) => unknown): void {
+    if (this.#protocol === undefined) return;
     try {
-      onRejection(notify(), (error) => this.#fail(error));
+      onRejection(call(this.#protocol), (error) => this.#fail(error));
     } catch (error) {
       this.#fail(error);
     }
@@ -410,9 +451,9 @@ export class StreamConnection implements Transport, StreamHandleListener {
   handleClosed(error: NodeJS.ErrnoException | undefined): void {
     if (!this.#connected) return;
     this.#connected = false;
-    this.#disconnecting = true;
-    const reason = this.#reason ?? new Failure(this.#closeReason(error));
+    const reason = this.#reason ?? this.#closeReason(error);
     this.#reason = reason;
+    this.#disconnecting = true;
     this.#dropQueue();
     this.#stopProducer();
     const protocol = this.#protocol;
@@ -426,19 +467,21 @@ export class StreamConnection implements Transport, StreamHandleListener {
         report(failure);
       }
     }
-    const owner = this.#owner;
-    this.#owner = undefined;
+    const owner = this.owner;
+    this.owner = undefined;
     this.#protocol = undefined;
     owner?.connectionLost(reason);
     // Last: with it the reactor may be done, and nobody should hear of a connection after that.
-    this.#host.connectionClosed(this);
+    this.host.connectionClosed(this);
   }
 
-  /** Once the peer has ended in good order, or we have sent all there was to send, a later break loses nothing. */
-  #closeReason(error: NodeJS.ErrnoException | undefined): Error {
-    if (error === undefined || this.#readEnded) return new ConnectionDone();
-    if (this.#disconnecting && this.#sending !== 'open') return new ConnectionDone();
-    return getConnectionLostError(error);
+  /** Once all there was to send has left, and the peer has ended or we have, a later break loses nothing. */
+  #closeReason(error: NodeJS.ErrnoException | undefined): Failure {
+    if (error === undefined) return DONE;
+    const sentAll = this.#queuedBytes + this.#busyBytes === 0;
+    if (sentAll && (this.#readEnded || (this.#disconnecting && this.#sending !== 'open')))
+      return DONE;
+    return new Failure(getConnectionLostError(error));
   }
 
   #stopProducer(): void {

@@ -2,8 +2,10 @@
  * The small contract between the connection state machine and whatever moves the bytes: a libuv socket, a TLS session, a pair of
  * buffers in memory. A handle knows nothing of protocols, producers or reasons; `StreamConnection` knows nothing of sockets.
  */
+import type { X509Certificate } from 'node:crypto';
 import type { Address } from './address.ts';
 import type { Data } from './interfaces.ts';
+import type { ClientTLSSettings, ServerTLSSettings } from './tls-interfaces.ts';
 
 /** Hears what happens on a handle. Every call comes from the loop, never from inside a call on the handle. */
 export interface StreamHandleListener {
@@ -23,6 +25,8 @@ export interface StreamHandleListener {
 export interface StreamHandle {
   /** Set once, before any other call. */
   listener: StreamHandleListener;
+  /** Whether what comes at once is delivered in several pieces, so that more may follow each. */
+  readonly piecemeal?: boolean;
   readStart(): void;
   /** Nothing is delivered from here until `readStart`. */
   readStop(): void;
@@ -38,4 +42,39 @@ export interface StreamHandle {
   reset(): void;
   getHost(): Address;
   getPeer(): Address;
+  /**
+   * Puts TLS between the stream and whoever uses it, and begins the handshake. Only the handle that is returned is used from here on; this one tells its listener nothing
+   * more. Absent where a stream cannot be secured. Called while nothing is being written.
+   * @param received what of it was read already
+   * @throws {TLSError} when the credentials cannot be used
+   */
+  startTLS?(side: TLSSide, received?: Buffer): SecureStreamHandle;
+}
+
+/** Which part to play in a handshake, and how. */
+export type TLSSide =
+  | { readonly part: 'client'; readonly settings: ClientTLSSettings }
+  | { readonly part: 'server'; readonly settings: ServerTLSSettings };
+
+/** Hears of a secured stream. Clear text comes as `handleData`; a close_notify as `handleEnd`, an end without one as an error of `handleClosed`. */
+export interface SecureStreamListener extends StreamHandleListener {
+  /** The handshake is over and the peer verified as far as was asked; data may follow. One that fails is an error of `handleClosed`. */
+  handleSecured(): void;
+}
+
+/** What TLS settled on and with whom; a value is null while there is none. */
+export interface TLSState {
+  readonly negotiatedProtocol: string | null;
+  readonly serverName: string | null;
+  readonly tlsVersion: string | null;
+  readonly cipher: string | null;
+  readonly peerVerified: boolean;
+  getPeerCertificate(): X509Certificate | null;
+  getSession(): Buffer | null;
+  isSessionReused(): boolean;
+}
+
+/** A stream under TLS. What is written before the handshake is over waits for it. */
+export interface SecureStreamHandle extends StreamHandle, TLSState {
+  listener: SecureStreamListener;
 }

@@ -1,11 +1,8 @@
 /** A stream connection with TCP's own switches; any reactor's TCP handle fits. */
 import type { IPv4Address, IPv6Address } from './address.ts';
 import type { TCPTransport } from './interfaces.ts';
-import {
-  type ConnectionHost,
-  type ConnectionOwner,
-  StreamConnection,
-} from './stream-connection.ts';
+import { SecurableConnection, type SecurableHost } from './securable-connection.ts';
+import type { ConnectionOwner } from './stream-connection.ts';
 import type { StreamHandle } from './stream-handle.ts';
 
 /** What a reactor's TCP handle offers besides bytes. */
@@ -16,20 +13,25 @@ export interface TCPStreamHandle extends StreamHandle {
   getPeer(): IPv4Address | IPv6Address;
 }
 
-export class TCPConnection extends StreamConnection implements TCPTransport {
+export class TCPConnection extends SecurableConnection implements TCPTransport {
   readonly #tcp: TCPStreamHandle;
   #noDelay = true;
   #keepAlive = false;
 
   /** @param handle a connected handle that has `TCP_NODELAY` on and `SO_KEEPALIVE` off */
   constructor(
-    host: ConnectionHost,
+    host: SecurableHost,
     handle: TCPStreamHandle,
-    name: string,
+    name: string | number,
     owner?: ConnectionOwner,
   ) {
     super(host, handle, name, owner);
     this.#tcp = handle;
+  }
+
+  /** A number says more with the peer's address. */
+  protected override named(name: string | number): string {
+    return typeof name === 'number' ? `${name},${this.#tcp.getPeer().host}` : name;
   }
 
   override getHost(): IPv4Address | IPv6Address {

@@ -429,7 +429,10 @@ export function describeStream(
         ends.client.transport.loseWriteConnection();
         ends.server.transport.loseWriteConnection();
         await bothLost(ends);
-        expect(ends.server.reason?.check(ConnectionDone)).to.equal(ConnectionDone);
+        expect(
+          ends.server.reason?.check(ConnectionDone),
+          String(ends.server.reason?.value),
+        ).to.equal(ConnectionDone);
         expect(ends.client.reason?.check(ConnectionDone)).to.equal(ConnectionDone);
       });
 

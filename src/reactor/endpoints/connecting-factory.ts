@@ -23,7 +23,7 @@ const FURTHER_METHODS = [
 type FurtherMethods = Partial<Record<(typeof FURTHER_METHODS)[number], (arg: unknown) => unknown>>;
 
 /** Stands before a protocol until it is connected, and passes everything on. */
-class WrappingProtocol implements IProtocol {
+export class WrappingProtocol implements IProtocol {
   readonly #wrapped: IProtocol;
   readonly #connected: () => void;
   readonly #broken: (error: unknown) => void;

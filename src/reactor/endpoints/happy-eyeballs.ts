@@ -94,6 +94,7 @@ class NameConnection<P extends IProtocol> {
             this.#resolution = resolution;
           },
           addressResolved: (address) => {
+            if (this.#over || this.#resolved) return;
             // A resolver may find more kinds of addresses than can be connected to.
             if (address instanceof IPv4Address || address instanceof IPv6Address) {
               this.#addresses.push(address);

@@ -1,20 +1,32 @@
 /** Endpoints from text, and the table of prefixes that say how it is read (Twisted: `serverFromString`, `clientFromString`). */
 import { isIPv4, isIPv6 } from 'node:net';
+import type { ReactorSocket } from '../adopt-interfaces.ts';
 import type {
-  ListenTCPOptions,
   Reactor,
   ReactorUNIX,
   StreamClientEndpoint,
   StreamServerEndpoint,
 } from '../interfaces.ts';
+import type { StandardIOHost } from '../libuv/stdio.ts';
 import { EndpointDescription, EndpointSyntaxError, endpointArgument } from './description.ts';
 import { HostnameEndpoint } from './hostname-endpoint.ts';
+import { StandardIOEndpoint } from './stdio.ts';
+import { parseSystemd } from './systemd.ts';
 import {
   TCP4ClientEndpoint,
   TCP4ServerEndpoint,
   TCP6ClientEndpoint,
   TCP6ServerEndpoint,
 } from './tcp.ts';
+import {
+  BACKLOG,
+  connectOptions,
+  listenOptions,
+  TCP_CLIENT,
+  TCP_SERVER,
+  TCP6_SERVER,
+} from './tcp-arguments.ts';
+import { parseSSLClient, parseSSLServer, parseTLSClient } from './tls-strings.ts';
 import { UNIXClientEndpoint, UNIXServerEndpoint } from './unix.ts';
 
 /** Makes the server endpoint that a description with its prefix stands for. May throw `EndpointSyntaxError`. */
@@ -57,9 +69,17 @@ function register<T>(parsers: Map<string, T>, prefix: string, parser: T): T | un
   return previous;
 }
 
+/** Prefixes of ours that another part of the package registers when it is loaded. */
+const BROUGHT_BY: ReadonlyMap<string, string> = new Map([['haproxy', 'strand/protocols']]);
+
 function parserFor<T>(kind: string, parsers: Map<string, T>, description: EndpointDescription): T {
   const parser = parsers.get(description.prefix);
   if (parser !== undefined) return parser;
+  const room = kind === 'server' ? BROUGHT_BY.get(description.prefix) : undefined;
+  if (room !== undefined) {
+    const what = `prefix '${description.prefix}' is known once '${room}' has been imported`;
+    throw new EndpointSyntaxError(description.text, 0, what);
+  }
   const known = [...parsers.keys()].map((prefix) => `${prefix}:`).join(', ');
   throw new EndpointSyntaxError(
     description.text,
@@ -76,8 +96,15 @@ function parserFor<T>(kind: string, parsers: Map<string, T>, description: Endpoi
  * | `tcp:8080` | TCP on port 8080 of every IPv4 address; `tcp:0` takes any free port |
  * | `tcp:8080:interface=127.0.0.1:backlog=50` | on one address, which may be IPv6 (`interface=\:\:1`), or on `localhost` |
  * | `tcp6:8080:interface=\:\:1` | TCP over IPv6; without `interface`, on `::` |
+ * | `tcp:8080:reusePort=1` | beside others that say so too, who share the connections; `tcp6` as well |
+ * | `ssl:443:privateKey=server.key:certKey=server.crt` | TLS over TCP, with `interface`, `backlog` and `reusePort` as for `tcp`; `tls:` means the same. Files are PEM and read when it listens. Without names, both are in `server.pem` |
+ * | `ssl:443:server.pem:extraCertChain=chain.pem:dhParameters=dh.pem` | with the certificates that lead to a root, and parameters for DHE ciphers; `sslmethod=TLSv1.3` speaks that version only |
  * | `unix:/run/app.sock:mode=660` | a UNIX socket; `mode` is octal. A lock file beside it tells a stale file from a live one, unless `lockfile=0` |
  * | `pipe:app` | the named pipe `\\\\.\\pipe\\app`, on Windows |
+ * | `systemd:domain=INET:index=0` | the first socket that systemd passed to this process; `INET6` and `UNIX` are the other domains |
+ * | `systemd:domain=UNIX:name=web` | the one that its socket unit calls `web` |
+ * | `stdio:` | standard input and output, as one connection |
+ * | `haproxy:tcp:8080` | any other description, whose connections begin with a PROXY header (`strand/protocols`) |
  *
  * @throws {EndpointSyntaxError}
  */
@@ -94,6 +121,10 @@ export function serverFromString(reactor: Reactor, description: string): StreamS
  * | `tcp:example.com:80` or `tcp:host=example.com:port=80` | TCP to whichever address of the name answers first |
  * | `tcp:127.0.0.1:80:timeout=5:bindAddress=127.0.0.2` | TCP to one address, which may be IPv6 (`tcp:\:\:1:80`) |
  * | `tcp6:example.com:80` | TCP over IPv6 only |
+ * | `tls:example.com:443` | TLS to whichever address of the name answers first; the server has to prove that it is `example.com`, to authorities that Node trusts |
+ * | `tls:example.com:443:trustRoots=ca:certificate=me.crt:privateKey=me.key` | to those of a file, or of the `.pem` files of a folder; and with a certificate to show |
+ * | `tls:example.com:443:endpoint=unix\:/run/proxy.sock` | TLS over what another description connects to |
+ * | `ssl:127.0.0.1:443:hostname=example.com:caCertsDir=ca:certKey=me.crt:privateKey=me.key` | TLS to one address; with `hostname`, the server has to prove that it is that one |
  * | `unix:/run/app.sock:timeout=5` | a UNIX socket; with `lockfile=1` the lock file beside it is looked at first |
  * | `pipe:app` | the named pipe `\\\\.\\pipe\\app`, on Windows |
  *
@@ -109,33 +140,6 @@ export function clientFromString(reactor: Reactor, description: string): StreamC
 
 const { matching, optional, seconds, text, wholeNumber } = endpointArgument;
 
-const ANY_IP = matching((value) => isIPv4(value) || isIPv6(value), 'an IP address');
-const IPV6 = matching(isIPv6, 'an IPv6 address');
-const LISTEN = { port: wholeNumber(0, 65535) };
-const BACKLOG = { backlog: optional(wholeNumber(1, 2 ** 31 - 1), undefined) };
-/** Nothing at all is what one writes to get at the argument behind it. */
-const INTERFACE = matching(
-  (value) => value === '' || value === 'localhost' || isIPv4(value) || isIPv6(value),
-  'an IP address',
-);
-const TCP_SERVER = { ...LISTEN, interface: optional(INTERFACE, ''), ...BACKLOG };
-const TCP6_SERVER = { ...LISTEN, interface: optional(IPV6, '::'), ...BACKLOG };
-const TCP_CLIENT = {
-  host: text(),
-  port: wholeNumber(1, 65535),
-  timeout: optional(seconds(), 30),
-  bindAddress: optional(ANY_IP, null),
-};
-
-function listenOptions(values: {
-  readonly interface: string;
-  readonly backlog: number | undefined;
-}): ListenTCPOptions {
-  // What is not said is the reactor's to decide.
-  const { interface: iface, backlog } = values;
-  return backlog === undefined ? { interface: iface } : { interface: iface, backlog };
-}
-
 registerServerEndpointParser('tcp', (reactor, description) => {
   const values = description.read(TCP_SERVER);
   return new TCP4ServerEndpoint(reactor, values.port, listenOptions(values));
@@ -147,23 +151,26 @@ registerServerEndpointParser('tcp6', (reactor, description) => {
 });
 
 registerClientEndpointParser('tcp', (reactor, description) => {
-  const { host, port, timeout, bindAddress } = description.read(TCP_CLIENT);
-  const options = {
-    timeout,
-    bindAddress: bindAddress === null ? null : ([bindAddress, 0] as const),
-  };
+  const values = description.read(TCP_CLIENT);
+  const { host, port } = values;
+  const options = connectOptions(values);
   if (isIPv4(host)) return new TCP4ClientEndpoint(reactor, host, port, options);
   if (isIPv6(host)) return new TCP6ClientEndpoint(reactor, host, port, options);
   return new HostnameEndpoint(reactor, host, port, options);
 });
 
 registerClientEndpointParser('tcp6', (reactor, description) => {
-  const { host, port, timeout, bindAddress } = description.read(TCP_CLIENT);
-  return new TCP6ClientEndpoint(reactor, host, port, {
-    timeout,
-    bindAddress: bindAddress === null ? null : ([bindAddress, 0] as const),
-  });
+  const values = description.read(TCP_CLIENT);
+  return new TCP6ClientEndpoint(reactor, values.host, values.port, connectOptions(values));
 });
+
+// --------------------------------------------------------------------------------------------- ssl and tls
+
+for (const prefix of ['ssl', 'tls']) registerServerEndpointParser(prefix, parseSSLServer);
+registerClientEndpointParser('ssl', parseSSLClient);
+registerClientEndpointParser('tls', (reactor, description) =>
+  parseTLSClient(reactor, description, clientFromString),
+);
 
 // -------------------------------------------------------------------------------------------- unix and pipe
 
@@ -190,6 +197,10 @@ function withUNIX(
   if (available && 'listenUNIX' in reactor && 'connectUNIX' in reactor) {
     return reactor as Reactor & ReactorUNIX; // both names are Twisted's, nobody uses them for anything else
   }
+  return refuse(description);
+}
+
+function refuse(description: EndpointDescription): never {
   const what = `prefix '${description.prefix}' cannot be served here`;
   throw new EndpointSyntaxError(description.text, 0, what);
 }
@@ -228,4 +239,20 @@ registerClientEndpointParser('pipe', (reactor, description) => {
   return new UNIXClientEndpoint(withUNIX(reactor, description, WINDOWS), pipePath(name), {
     timeout,
   });
+});
+
+// -------------------------------------------------------------------------------------- systemd and stdio
+
+registerServerEndpointParser('systemd', (reactor, description) => {
+  if (!('adoptStreamPort' in reactor)) return refuse(description);
+  // The name is Twisted's, nobody uses it for anything else.
+  return parseSystemd(reactor as Reactor & ReactorSocket, description);
+});
+
+registerServerEndpointParser('stdio', (reactor, description) => {
+  // 'stdio:' has one argument, an empty one.
+  if (description.rest !== '') description.read({});
+  if (!('scheduleFlush' in reactor && 'opened' in reactor)) return refuse(description);
+  // What reactors with real connections have in common, see above.
+  return new StandardIOEndpoint(reactor as Reactor & StandardIOHost);
 });

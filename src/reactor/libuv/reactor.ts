@@ -1,4 +1,5 @@
 /** The default reactor: Node's own libuv loop. */
+import type { AddressFamily, ReactorSocket } from '../adopt-interfaces.ts';
 import { ReactorBase } from '../base.ts';
 import type {
   IDatagramProtocol,
@@ -19,6 +20,7 @@ import type {
   ReactorThreads,
   ReactorUNIX,
   TCPListeningPort,
+  Transport,
 } from '../interfaces.ts';
 import type {
   IProcessProtocol,
@@ -28,8 +30,16 @@ import type {
 } from '../process-interfaces.ts';
 import { threadsOf } from '../threads/reactor-threads.ts';
 import type { ThreadCall, ThreadPool } from '../threads.ts';
+import type {
+  ConnectSSLOptions,
+  ListenSSLOptions,
+  ReactorSSL,
+  TLSContext,
+} from '../tls-interfaces.ts';
+import { adoptDatagramPort, adoptStreamConnection, adoptStreamPort } from './adopt.ts';
 import { spawnProcess } from './process.ts';
 import type { ReadMethod } from './socket-handle.ts';
+import { SSLConnector, SSLPort } from './ssl.ts';
 import { TCPConnector, type TCPHost, TCPPort } from './tcp.ts';
 import { UDPPort } from './udp.ts';
 import { UNIXConnector, type UNIXHost, UNIXPort } from './unix.ts';
@@ -42,7 +52,15 @@ export interface LibuvReactorOptions {
 
 export class LibuvReactor
   extends ReactorBase
-  implements ReactorProcess, ReactorUDP, TCPHost, UNIXHost, ReactorUNIX, ReactorThreads
+  implements
+    ReactorProcess,
+    ReactorSocket,
+    ReactorSSL,
+    ReactorUDP,
+    TCPHost,
+    UNIXHost,
+    ReactorUNIX,
+    ReactorThreads
 {
   readonly readMethod: ReadMethod;
 
@@ -64,6 +82,29 @@ export class LibuvReactor
     options?: ConnectTCPOptions,
   ): Connector {
     const connector = new TCPConnector(this, host, port, factory, options);
+    connector.connect();
+    return connector;
+  }
+
+  listenSSL(
+    port: number,
+    factory: IProtocolFactory,
+    context: TLSContext,
+    options?: ListenSSLOptions,
+  ): TCPListeningPort {
+    const listening = new SSLPort(this, port, factory, context, options);
+    listening.startListening();
+    return listening;
+  }
+
+  connectSSL(
+    host: string,
+    port: number | string,
+    factory: IClientFactory,
+    context: TLSContext,
+    options?: ConnectSSLOptions,
+  ): Connector {
+    const connector = new SSLConnector(this, host, port, factory, context, options);
     connector.connect();
     return connector;
   }
@@ -109,6 +150,31 @@ export class LibuvReactor
     const listening = new UDPPort(this, port, protocol, options);
     listening.startListening();
     return listening;
+  }
+
+  adoptStreamPort(
+    fileDescriptor: number,
+    addressFamily: AddressFamily,
+    factory: IProtocolFactory,
+  ): ListeningPort {
+    return adoptStreamPort(this, fileDescriptor, addressFamily, factory);
+  }
+
+  adoptStreamConnection(
+    fileDescriptor: number,
+    addressFamily: AddressFamily,
+    factory: Pick<IProtocolFactory, 'buildProtocol'>,
+  ): Transport {
+    return adoptStreamConnection(this, fileDescriptor, addressFamily, factory);
+  }
+
+  adoptDatagramPort(
+    fileDescriptor: number,
+    addressFamily: AddressFamily,
+    protocol: IDatagramProtocol,
+    maxPacketSize?: number,
+  ): UDPListeningPort {
+    return adoptDatagramPort(this, fileDescriptor, addressFamily, protocol, maxPacketSize);
   }
 
   callInThread(...call: ThreadCall): void {

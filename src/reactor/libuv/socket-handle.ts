@@ -10,16 +10,20 @@
 import type { Socket } from 'node:net';
 import { type Address, IPv4Address, IPv6Address, UNIXAddress } from '../address.ts';
 import type { Data } from '../interfaces.ts';
-import type { StreamHandle, StreamHandleListener } from '../stream-handle.ts';
+import type {
+  SecureStreamHandle,
+  StreamHandle,
+  StreamHandleListener,
+  TLSSide,
+} from '../stream-handle.ts';
+import { TLSHandle } from './tls-handle.ts';
+import { writeChunks } from './write-chunks.ts';
 
 /** How sockets are read; see above. */
 export type ReadMethod = 'onread' | 'data';
 
 /** Size of the shared read buffer: what libuv asks for by itself. Bytes. */
 const READ_BUFFER = 65536;
-/** Chunks up to this size in all are joined into one before they are sent: copying them costs less than a vector of them. Bytes. */
-const JOIN_LIMIT = 16384;
-
 const EMPTY = Buffer.alloc(0);
 const HANDLE = Symbol('handle');
 
@@ -141,38 +145,16 @@ export class SocketHandle<A extends Address> implements StreamHandle {
 
   write(chunks: readonly Data[]): boolean {
     const socket = this.#socket;
-    const only = chunks[0];
-    if (only === undefined) return true;
+    if (chunks.length === 0) return true;
     if (socket.destroyed) return false;
-    if (chunks.length === 1) socket.write(only);
-    else this.#writeMany(chunks);
-    if (socket.writableLength === 0) return true;
+    writeChunks(socket, chunks);
+    // What failed at once is not waiting either, but has not been sent: the end of the connection follows.
+    if (socket.writableLength === 0) return socket.errored === null;
     this.#onBarrier ??= (error) => {
       if (!error && !this.#socket.destroyed) this.listener.handleDrain();
     };
     socket.write(EMPTY, this.#onBarrier);
     return false;
-  }
-
-  #writeMany(chunks: readonly Data[]): void {
-    const socket = this.#socket;
-    let bytes = 0;
-    let allText = true;
-    for (const chunk of chunks) {
-      bytes += chunk.length;
-      if (typeof chunk !== 'string') allText = false;
-    }
-    if (allText) {
-      socket.write(chunks.join(''));
-      return;
-    }
-    if (bytes <= JOIN_LIMIT) {
-      socket.write(Buffer.concat(chunks.map(toBytes)));
-      return;
-    }
-    socket.cork();
-    for (const chunk of chunks) socket.write(chunk);
-    socket.uncork();
   }
 
   shutdown(): void {
@@ -187,6 +169,14 @@ export class SocketHandle<A extends Address> implements StreamHandle {
     // Only TCP knows a reset; elsewhere an end in good order is all there is.
     if (this.#peer instanceof UNIXAddress) this.#socket.destroy();
     else this.#socket.resetAndDestroy();
+  }
+
+  startTLS(side: TLSSide, received?: Buffer): SecureStreamHandle {
+    // The socket's own buffer is what TLS reads first.
+    if (received !== undefined && received.length > 0) this.#socket.unshift(received);
+    const secure = new TLSHandle(this.#socket, this, side);
+    this.listener = NO_LISTENER;
+    return secure;
   }
 
   getHost(): A {
@@ -235,8 +225,4 @@ export class SocketHandle<A extends Address> implements StreamHandle {
     this.listener.handleClosed(this.#error);
     this.listener = NO_LISTENER;
   }
-}
-
-function toBytes(chunk: Data): Uint8Array {
-  return typeof chunk === 'string' ? Buffer.from(chunk) : chunk;
 }

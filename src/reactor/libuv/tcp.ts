@@ -20,11 +20,17 @@ import type {
 import { factoryName, type ListenHandle, ListeningPortBase } from '../listening-port.ts';
 import { logEvent } from '../log.ts';
 import { addressFromLiteral, interfaceLiteral, resolveAll } from '../resolver.ts';
-import type { ConnectionHost, StreamConnection } from '../stream-connection.ts';
-import { TCPConnection } from '../tcp-connection.ts';
-import { listen } from './listen-handle.ts';
+import type { ConnectionHost, ConnectionOwner } from '../stream-connection.ts';
+import { TCPConnection, type TCPStreamHandle } from '../tcp-connection.ts';
+import { type ListenTarget, listen } from './listen-handle.ts';
 import { getServicePort } from './services.ts';
-import { type ReadMethod, SocketHandle, socketOptions, toAddress } from './socket-handle.ts';
+import {
+  type ReadMethod,
+  SocketHandle,
+  type SocketName,
+  socketOptions,
+  toAddress,
+} from './socket-handle.ts';
 
 /** What TCP needs of the reactor. */
 export interface TCPHost extends ConnectionHost, ConnectorHost {
@@ -42,11 +48,18 @@ export function checkPort(port: unknown): asserts port is number {
   }
 }
 
+/** A number or a text would be a mistake that nobody notices. @throws {TypeError} */
+export function checkReusePort(reusePort: unknown): void {
+  if (typeof reusePort === 'boolean') return;
+  throw new TypeError(`reusePort must be true or false: got ${String(reusePort)}`);
+}
+
 export class TCPPort extends ListeningPortBase {
   readonly #host: TCPHost;
   readonly #port: number;
   readonly #interface: string;
   readonly #backlog: number;
+  readonly #reusePort: boolean;
 
   constructor(
     host: TCPHost,
@@ -55,7 +68,7 @@ export class TCPPort extends ListeningPortBase {
     options: ListenTCPOptions = {},
   ) {
     checkPort(port);
-    const { interface: named = '', backlog = DEFAULT_BACKLOG } = options;
+    const { interface: named = '', backlog = DEFAULT_BACKLOG, reusePort = false } = options;
     const iface = interfaceLiteral(named);
     if (iface !== '' && !isIPv4(iface) && !isIPv6(iface)) {
       throw new TypeError(
@@ -65,32 +78,51 @@ export class TCPPort extends ListeningPortBase {
     if (!Number.isInteger(backlog) || backlog < 1) {
       throw new RangeError(`Backlog must be a whole number above 0: got ${String(backlog)}`);
     }
+    checkReusePort(reusePort);
     super(host, factory);
     this.#host = host;
     this.#port = port;
     this.#interface = iface;
     this.#backlog = backlog;
+    this.#reusePort = reusePort;
+  }
+
+  /** Where it listens; a port that is given its socket says so. */
+  protected target(): ListenTarget {
+    return {
+      kind: 'tcp',
+      interface: this.#interface,
+      port: this.#port,
+      reusePort: this.#reusePort,
+    };
   }
 
   protected override bind(): ListenHandle {
     const method = this.#host.readMethod;
+    // A port with one certain address gives the same name each time: one address for all then, not one for each connection.
+    let lastName: SocketName = {};
+    let host = toAddress(lastName);
     return listen({
-      target: { kind: 'tcp', interface: this.#interface, port: this.#port },
+      target: this.target(),
       backlog: this.#backlog,
       method,
       accepted: (socket, hostName, peerName) => {
         const peer = toAddress(peerName);
-        const handle = new SocketHandle(socket, method, toAddress(hostName), peer);
-        this.accept(
-          peer,
-          (number) => new TCPConnection(this.#host, handle, `${number},${peer.host}`),
-        );
+        if (hostName !== lastName) host = toAddress(hostName);
+        lastName = hostName;
+        const handle = new SocketHandle(socket, method, host, peer);
+        this.accept(peer, (number) => this.makeConnection(handle, number));
       },
       acceptFailed: (error) => {
         const system = factoryName(this.factory);
         logEvent({ level: 'error', system, message: `Could not accept: ${error.message}` });
       },
     });
+  }
+
+  /** The connection for what was accepted. */
+  protected makeConnection(handle: TCPStreamHandle, number: number): TCPConnection {
+    return new TCPConnection(this.#host, handle, number);
   }
 
   override getHost(): IPv4Address | IPv6Address {
@@ -104,7 +136,7 @@ export class TCPPort extends ListeningPortBase {
   }
 }
 
-export class TCPConnector extends ConnectorBase {
+export class TCPConnector extends ConnectorBase implements ConnectionOwner {
   readonly #host: TCPHost;
   readonly #hostName: string;
   readonly #port: number | string;
@@ -133,13 +165,17 @@ export class TCPConnector extends ConnectorBase {
       bindAddress === null ? null : [interfaceLiteral(bindAddress[0]), bindAddress[1]];
   }
 
+  get hostname(): string {
+    return this.#hostName;
+  }
+
   getDestination(): IPv4Address | IPv6Address | HostnameAddress {
     const port = typeof this.#port === 'number' ? this.#port : (getServicePort(this.#port) ?? 0);
     return addressFromLiteral(this.#hostName, port) ?? new HostnameAddress(this.#hostName, port);
   }
 
   protected override startAttempt(
-    succeeded: (connection: StreamConnection) => void,
+    succeeded: (connection: TCPConnection) => void,
     failed: (error: Error) => void,
   ): ConnectAttempt {
     const attempt = new TCPAttempt(this.#host, this.#bindAddress, succeeded, failed, this);
@@ -158,7 +194,7 @@ export class TCPConnector extends ConnectorBase {
 class TCPAttempt implements ConnectAttempt {
   readonly #host: TCPHost;
   readonly #bindAddress: readonly [string, number] | null;
-  readonly #succeeded: (connection: StreamConnection) => void;
+  readonly #succeeded: (connection: TCPConnection) => void;
   readonly #failed: (error: Error) => void;
   readonly #owner: TCPConnector;
   #lookup: Deferred<unknown> | undefined;
@@ -168,7 +204,7 @@ class TCPAttempt implements ConnectAttempt {
   constructor(
     host: TCPHost,
     bindAddress: readonly [string, number] | null,
-    succeeded: (connection: StreamConnection) => void,
+    succeeded: (connection: TCPConnection) => void,
     failed: (error: Error) => void,
     owner: TCPConnector,
   ) {

@@ -13,7 +13,8 @@ import type {
 } from '../interfaces.ts';
 import { factoryName, type ListenHandle, ListeningPortBase } from '../listening-port.ts';
 import { logEvent } from '../log.ts';
-import { type ConnectionHost, StreamConnection } from '../stream-connection.ts';
+import { SecurableConnection } from '../securable-connection.ts';
+import type { ConnectionHost, StreamConnection } from '../stream-connection.ts';
 import { cannotListen, listen } from './listen-handle.ts';
 import { type ReadMethod, SocketHandle, socketOptions } from './socket-handle.ts';
 
@@ -139,7 +140,7 @@ export class UNIXPort extends ListeningPortBase {
       method,
       accepted: (socket) => {
         const stream = new SocketHandle(socket, method, address, NAMELESS);
-        this.accept(NAMELESS, (number) => new StreamConnection(this.#host, stream, `${number}`));
+        this.accept(NAMELESS, (number) => new SecurableConnection(this.#host, stream, number));
       },
       acceptFailed: (error) => {
         const system = factoryName(this.factory);
@@ -229,7 +230,7 @@ export class UNIXConnector extends ConnectorBase {
       over = true;
       const handle = new SocketHandle(socket, method, NAMELESS, this.getDestination());
       socket.off('error', onError);
-      succeeded(new StreamConnection(this.#host, handle, 'client', this));
+      succeeded(new SecurableConnection(this.#host, handle, 'client', this));
     });
     socket.connect({ path: this.#path });
     return {
