@@ -14,6 +14,9 @@ const BENCHES: ReadonlyMap<string, () => Promise<Bench>> = new Map([
   ['line-receiver', () => import('./line-receiver.ts')],
   ['threads', () => import('./threads.ts')],
   ['echo', () => import('./echo.ts')],
+  ['connections', () => import('./connections.ts')],
+  ['udp', () => import('./udp.ts')],
+  ['processes', () => import('./processes.ts')],
 ]);
 
 const wanted = process.argv.slice(2);

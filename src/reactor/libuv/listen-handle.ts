@@ -13,6 +13,7 @@ import type { AddressFamily } from '../adopt-interfaces.ts';
 import { CannotListenError, UnsupportedAddressFamily, UnsupportedSocketType } from '../errors.ts';
 import type { ListenHandle } from '../listening-port.ts';
 import { type ReadMethod, type SocketName, socketOptions, toAddress } from './socket-handle.ts';
+import { systemError } from './system-error.ts';
 
 /** Node's handle of a listening or accepted socket: what we use of it. Those of UNIX sockets have no names to ask for. */
 interface ServerHandle {
@@ -74,11 +75,6 @@ export function listen(request: ListenRequest): ListenHandle {
   const onHandle = request.method === 'onread' || request.target.kind === 'adopted';
   if (create !== undefined && onHandle) return listenOnHandle(create, request);
   return listenOnServer(request);
-}
-
-function systemError(errno: number, syscall: string, address: string): NodeJS.ErrnoException {
-  const code = getSystemErrorName(errno);
-  return Object.assign(new Error(`${syscall} ${code} ${address}`), { code, errno, syscall });
 }
 
 /**

@@ -4,9 +4,11 @@
  * Two ways to read, same behaviour. `onread` has libuv fill one buffer that all sockets share, and what came is copied out at its real size: no
  * stream machinery, no 64 KiB allocation for 10 bytes. (A socket in a large transfer has buffers of its own, see `received`.) `data` is the plain stream event, for a Node that would not take the first.
  *
- * Writing uses public calls only. Most writes are taken by the kernel at once, which `writableLength` shows right after the call; only when some are not does an
+ * One chunk is written directly to Node's handle where that is possible (`direct-write.ts`), all else by public calls. Most writes are taken by the kernel at once, which `writableLength` shows right after the call; only when some are not does an
  * empty write go in behind them, whose callback says that all before it has left.
  */
+// Imported, because the global of that name is a getter, which costs a call for each read.
+import { Buffer } from 'node:buffer';
 import type { Socket } from 'node:net';
 import { type Address, IPv4Address, IPv6Address, UNIXAddress } from '../address.ts';
 import type { Data } from '../interfaces.ts';
@@ -16,6 +18,13 @@ import type {
   StreamHandleListener,
   TLSSide,
 } from '../stream-handle.ts';
+import {
+  type DirectWrite,
+  directWrite,
+  type WritableHandle,
+  type WriteWaiter,
+} from './direct-write.ts';
+import { systemError } from './system-error.ts';
 import { TLSHandle } from './tls-handle.ts';
 import { writeChunks } from './write-chunks.ts';
 
@@ -28,7 +37,11 @@ const EMPTY = Buffer.alloc(0);
 const HANDLE = Symbol('handle');
 
 /** A socket that knows its handle, so that all sockets share their listeners instead of having closures each. */
-type OwnedSocket = Socket & { [HANDLE]?: SocketHandle<Address> };
+type OwnedSocket = Socket & {
+  [HANDLE]?: SocketHandle<Address>;
+  /** Node's own; not in the types. Null once it is closed. */
+  _handle?: WritableHandle | null;
+};
 
 /** What libuv reads into, for every socket that is not in the middle of a large transfer. */
 let shared: Buffer | undefined;
@@ -109,12 +122,13 @@ export function toAddress(name: SocketName): IPv4Address | IPv6Address {
 }
 
 /** A TCP or UNIX socket, or a named pipe, with addresses of kind `A`. What only TCP has does nothing on the others. */
-export class SocketHandle<A extends Address> implements StreamHandle {
+export class SocketHandle<A extends Address> implements StreamHandle, WriteWaiter {
   listener: StreamHandleListener = NO_LISTENER;
   readonly #socket: OwnedSocket;
   readonly #host: A;
   readonly #peer: A;
   #error: NodeJS.ErrnoException | undefined;
+  readonly #writeDirect: DirectWrite | undefined;
   #onBarrier: ((error?: Error | null) => void) | undefined;
 
   /** @param socket connected, made with `socketOptions` */
@@ -122,6 +136,7 @@ export class SocketHandle<A extends Address> implements StreamHandle {
     const owned: OwnedSocket = socket;
     owned[HANDLE] = this;
     this.#socket = owned;
+    this.#writeDirect = method === 'onread' ? directWrite() : undefined;
     this.#host = host;
     this.#peer = peer;
     if (method === 'data') {
@@ -145,8 +160,12 @@ export class SocketHandle<A extends Address> implements StreamHandle {
 
   write(chunks: readonly Data[]): boolean {
     const socket = this.#socket;
-    if (chunks.length === 0) return true;
+    const only = chunks[0];
+    if (only === undefined) return true;
     if (socket.destroyed) return false;
+    if (chunks.length === 1 && this.#writeDirect && socket._handle) {
+      return this.#wrote(this.#writeDirect(socket._handle, only, this));
+    }
     writeChunks(socket, chunks);
     // What failed at once is not waiting either, but has not been sent: the end of the connection follows.
     if (socket.writableLength === 0) return socket.errored === null;
@@ -155,6 +174,16 @@ export class SocketHandle<A extends Address> implements StreamHandle {
     };
     socket.write(EMPTY, this.#onBarrier);
     return false;
+  }
+
+  /** Whether a direct write is over and went well. */
+  #wrote(result: number): boolean {
+    if (result < 0) this.#socket.destroy(systemError(result, 'write'));
+    return result === 0;
+  }
+
+  written(status: number): void {
+    if (!this.#socket.destroyed && this.#wrote(status)) this.listener.handleDrain();
   }
 
   shutdown(): void {
