@@ -21,6 +21,12 @@ export interface Hosting {
   readonly reactor: ReactorCore & ReactorTime & { readonly exitSignal?: string | undefined };
   /** Seconds that the stop may take; what takes longer is named in the log and left behind. */
   readonly stopTimeout: number;
+  /** Called when the application has started, and the reactor runs. */
+  readonly started?: (() => void) | undefined;
+  /** Called when the stop has taken too long. */
+  readonly gaveUp?: (() => void) | undefined;
+  /** Called when the application, or a service in it, has failed to stop; with the first of the failures, which are in the log by then. */
+  readonly stopFailed?: ((failure: Failure) => void) | undefined;
 }
 
 /**
@@ -28,18 +34,14 @@ export interface Hosting {
  * that takes its time goes on while the reactor runs. One that fails stops again whatever has been started.
  * @throws {StartError} through the promise, with what was thrown as its cause
  */
-export async function runApplication({
-  service,
-  name,
-  reactor,
-  stopTimeout,
-}: Hosting): Promise<void> {
+export async function runApplication(hosting: Hosting): Promise<void> {
+  const { service, name, reactor } = hosting;
   checkUser(service, name);
   let failed: Failure | undefined;
   let stopping = false;
   const stop = (): Deferred<void> => {
     stopping = true;
-    return stopApplication({ service, name, reactor, stopTimeout });
+    return stopApplication(hosting);
   };
 
   log.info('Starting {name}: process {pid}, Node {version}', {
@@ -89,8 +91,9 @@ export async function runApplication({
   start
     .addCallback(() => {
       if (stopping) return;
-      if (failed === undefined) log.info('Started {name}', { name });
-      else reactor.stop();
+      if (failed !== undefined) return reactor.stop();
+      log.info('Started {name}', { name });
+      hosting.started?.();
     })
     .addErrback((failure) => void failure.trap(ReactorNotRunning)); // it has been stopped in this very turn
   await running;
@@ -112,7 +115,14 @@ function holdSignals(): () => void {
 }
 
 /** Stops it, and fires when that is done or has taken too long. Never fails. */
-function stopApplication({ service, name, reactor, stopTimeout }: Hosting): Deferred<void> {
+function stopApplication({
+  service,
+  name,
+  reactor,
+  stopTimeout,
+  gaveUp,
+  stopFailed,
+}: Hosting): Deferred<void> {
   const done = new Deferred<void>();
   const timeout = reactor.callLater(stopTimeout, () => {
     const paths = unfinishedStops(service).map((path) => `${name}/${path}`);
@@ -120,16 +130,35 @@ function stopApplication({ service, name, reactor, stopTimeout }: Hosting): Defe
       seconds: stopTimeout,
       services: (paths.length === 0 ? [name] : paths).join(', '),
     });
+    gaveUp?.();
     done.callback();
   });
   maybeDeferred(() => service.stopService())
-    .addErrback((failure) => reportFailure(failure, `Application ${name} failed to stop`))
-    .addCallback(() => {
+    .addErrback((failure) => {
+      reportFailure(failure, `Application ${name} failed to stop`);
+      return [[false, failure]];
+    })
+    .addCallback((results) => {
+      const failure = failureAmong(results);
+      if (failure !== undefined) stopFailed?.(failure);
       if (!timeout.active()) return; // too late: nobody waits any more
       timeout.cancel();
       done.callback();
     });
   return done;
+}
+
+/** The first failure in what the stop of a collection gives, those of the collections in it included. */
+function failureAmong(results: unknown): Failure | undefined {
+  if (!Array.isArray(results)) return undefined;
+  for (const pair of results) {
+    if (!Array.isArray(pair) || pair.length !== 2) continue;
+    const [succeeded, result]: unknown[] = pair;
+    const failure =
+      succeeded === false && result instanceof Failure ? result : failureAmong(result);
+    if (failure !== undefined) return failure;
+  }
+  return undefined;
 }
 
 function startError(name: string, failure: Failure): StartError {
