@@ -49,3 +49,4 @@ export {
   Service,
   type StopResults,
 } from './service.ts';
+export * from './windows/index.ts';

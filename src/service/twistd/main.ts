@@ -11,6 +11,7 @@ import { collectFrameworkEvents, type Logging, startLogging } from '../logging/s
 import { loadApplication } from './load.ts';
 import { parseOptions, type Request, type RunOptions } from './options.ts';
 import { runApplication } from './runner.ts';
+import { manageService, runService } from './service-manager.ts';
 
 const log = new Logger('twistd');
 
@@ -31,9 +32,9 @@ const STANDARD_STREAMS: Streams = {
 };
 
 /**
- * Runs twistd: reads the command line, loads the application, begins the log, starts, runs, stops. Never rejects.
+ * Runs twistd: reads the command line, loads the application, begins the log, starts, runs, stops; or does what a command asks for. Never rejects.
  * @param argv the arguments, without the names of node and twistd
- * @returns the exit code: 0 stopped as asked, 1 failed to start, 2 wrong usage. When it is there the log has been written; the caller ends the process, because
+ * @returns the exit code: 0 stopped as asked, 1 failed to start, 2 wrong usage; of a command and of a service: 0, or Windows' error number. When it is there the log has been written; the caller ends the process, because
  *   an application may have left something open that would keep it alive.
  */
 export async function main(
@@ -49,6 +50,14 @@ export async function main(
   if (request.kind === 'show') {
     streams.out(request.text);
     return STOPPED;
+  }
+  if (request.kind === 'verb' || request.kind === 'service') {
+    try {
+      if (request.kind === 'service') return await runService(request.process);
+      return await manageService(request.command, streams);
+    } catch (error) {
+      return complain(error, streams);
+    }
   }
   // Whatever is said from here on belongs in the log, which begins once the application is there.
   const release = globalLogPublisher.hold();

@@ -7,6 +7,16 @@ import { type LogLevel, reactorNames } from '../../reactor/index.ts';
 import { UsageError } from '../errors.ts';
 import { isLogLevel, LOG_LEVELS } from '../logging/entry.ts';
 import { LOG_FORMATS, type LogFormat } from '../logging/sink.ts';
+import { suggestion } from '../windows/cli-names.ts';
+import {
+  type HostOptions,
+  isServiceVerb,
+  misplacedOptions,
+  SERVICE_OPTIONS,
+  SERVICE_VERBS,
+  type ServiceCliOptions,
+} from '../windows/cli-options.ts';
+import type { ServiceCommand, ServiceProcess } from './service-manager.ts';
 
 /** What to host, as it was asked for. */
 export type Target =
@@ -28,13 +38,15 @@ export interface RunOptions {
   readonly stopTimeout: number;
 }
 
-/** What a command line asks for: text to be shown, or an application to be hosted. */
+/** What a command line asks for: text to be shown, an application to be hosted, something of the service manager, or to be a service that it has started. */
 export type Request =
   | { readonly kind: 'show'; readonly text: string }
-  | { readonly kind: 'run'; readonly options: RunOptions };
+  | { readonly kind: 'run'; readonly options: RunOptions }
+  | { readonly kind: 'verb'; readonly command: ServiceCommand }
+  | { readonly kind: 'service'; readonly process: ServiceProcess };
 
 /** What commander finds, by the long names of the table. */
-interface Found {
+interface Found extends ServiceCliOptions {
   readonly service?: string;
   readonly python?: string;
   readonly logfile: string;
@@ -44,12 +56,15 @@ interface Found {
   readonly reactor: string;
   readonly stopTimeout: number;
   readonly helpReactors?: true;
+  readonly runService?: string;
 }
 
-interface OptionRow {
+export interface OptionRow {
   readonly flags: string;
   readonly description: string;
   readonly default?: unknown;
+  /** Left out of the help. */
+  readonly hidden?: true;
   /** @throws {UsageError} */
   readonly parse?: (text: string, previous: unknown) => unknown;
 }
@@ -109,7 +124,22 @@ const OPTIONS: readonly OptionRow[] = [
       throw badValue('--stop-timeout', text, 'a number of seconds, 0 or more');
     },
   },
+  { flags: '--run-service <name>', description: 'be a service that was installed', hidden: true },
 ];
+
+/** Options of the host that a service keeps, by what commander calls them. */
+const HOST_KEYS: ReadonlyArray<keyof HostOptions> = [
+  'logfile',
+  'logFormat',
+  'logLevel',
+  'stopTimeout',
+  'reactor',
+];
+
+/** Their rows. */
+export const HOST_OPTIONS: readonly OptionRow[] = OPTIONS.filter(({ flags }) =>
+  /--(logfile|log-format|log-level|stop-timeout|reactor)\b/.test(flags),
+);
 
 /** Twisted's options that twistd does not have (yet): refused by name rather than as unknown. */
 const NOT_YET: ReadonlySet<string> = new Set(
@@ -119,20 +149,22 @@ const NOT_YET: ReadonlySet<string> = new Set(
   ),
 );
 
-/** What may come after the name of a service, to be asked of the platform's service manager. None of them is there yet. */
-const VERBS: ReadonlySet<string> = new Set(
-  'install update remove start stop restart status pause continue debug'.split(' '),
-);
-
 const EXAMPLES = `
 Examples:
   twistd --service ./chat.ts                 host ./chat.ts, log to the terminal
   twistd --service chat -l chat.log          the same, found by its name, log to a file
   twistd --service chat --log-format json    one JSON object a line, for machines
   twistd --service chat -- --port 4000       what follows -- is for the application
+  twistd --service chat install              register it with the service manager
 
 An application is a module that exports \`application\` (or \`default\`), or \`makeService(options)\`.
-Exit codes: 0 stopped as asked, 1 failed to start, 2 wrong usage.`;
+Exit codes: 0 stopped as asked, 1 failed to start, 2 wrong usage; of a command: 0, or Windows' error number.`;
+
+const VERBS_HELP = `
+Commands (Windows; debug anywhere):
+${Object.entries(SERVICE_VERBS)
+  .map(([verb, does]) => `  ${verb.padEnd(10)} ${does}`)
+  .join('\n')}`;
 
 /**
  * Reads a command line (without the names of node and twistd).
@@ -145,22 +177,18 @@ export function parseOptions(argv: readonly string[]): Request {
 
   let shown = '';
   const command = new Command('twistd')
-    .usage('--service NAME|PATH [options] [-- argument...]')
+    .usage('--service NAME|PATH [command] [options] [-- argument...]')
     .description(
-      'Hosts an application: starts it, runs the reactor, and stops it on SIGINT or SIGTERM.',
+      'Hosts an application: starts it, runs the reactor, and stops it on SIGINT or SIGTERM. With a command: has the service manager do that.',
     )
     .helpOption('-h, --help', 'show this text and exit')
     .version(`twistd (Strand) ${frameworkVersion()}`, '--version', 'show the version and exit')
-    .addHelpText('after', EXAMPLES)
+    .addHelpText('after', VERBS_HELP + EXAMPLES)
     .allowExcessArguments()
     .exitOverride()
     .configureOutput({ writeOut: (text) => (shown += text), writeErr: () => {} });
-  for (const row of OPTIONS) {
-    const option = new Option(row.flags, row.description);
-    if (row.default !== undefined) option.default(row.default);
-    if (row.parse !== undefined) option.argParser(row.parse);
-    command.addOption(option);
-  }
+  addOptions(command, OPTIONS);
+  addOptions(command, SERVICE_OPTIONS, 'Options of the commands:');
   try {
     command.parse(own, { from: 'user' });
   } catch (error) {
@@ -171,7 +199,56 @@ export function parseOptions(argv: readonly string[]): Request {
 
   const found = command.opts<Found>();
   if (found.helpReactors) return { kind: 'show', text: `${reactorNames().join('\n')}\n` };
-  return { kind: 'run', options: { ...found, target: targetOf(found, command.args), args } };
+  const { logfile, logFormat, logLevel, rundir, reactor, stopTimeout } = found;
+  const run = { logfile, logFormat, logLevel, rundir, reactor, stopTimeout, args };
+  const service = Object.fromEntries(
+    SERVICE_OPTIONS.filter(({ key }) => found[key] !== undefined).map(({ key }) => [
+      key,
+      found[key],
+    ]),
+  );
+  const [verb = '', ...operands] = command.args;
+  const host = givenOptions(command);
+  if (isServiceVerb(verb)) {
+    const target = targetOf(found, []);
+    // What comes after -- is the application's; when it is started, it is added to what was installed.
+    const toService = ['start', 'restart', 'debug'].includes(verb);
+    const request = {
+      ...{ verb, host, options: service },
+      args: toService ? [...operands, ...args] : args,
+      operands: toService ? [] : operands,
+    };
+    return { kind: 'verb', command: { request, run: { ...run, target, args: [] } } };
+  }
+  const target = targetOf(found, command.args);
+  const { runService } = found;
+  if (runService !== undefined) {
+    const options = { ...run, target };
+    return { kind: 'service', process: { name: runService, service, run: options, host } };
+  }
+  const [option] = misplacedOptions(service, null);
+  if (option !== undefined) {
+    throw new UsageError(`Option ${option} needs a command, such as install`);
+  }
+  return { kind: 'run', options: { ...run, target } };
+}
+
+/** Adds rows to a command line, under a heading of their own where one is given. */
+export function addOptions(command: Command, rows: readonly OptionRow[], heading?: string): void {
+  for (const row of rows) {
+    const option = new Option(row.flags, row.description);
+    if (row.default !== undefined) option.default(row.default);
+    if (row.parse !== undefined) option.argParser(row.parse);
+    if (row.hidden) option.hideHelp();
+    if (heading !== undefined) option.helpGroup(heading);
+    command.addOption(option);
+  }
+}
+
+/** The options of the host that were given, without those that have their default. */
+export function givenOptions(command: Command): HostOptions {
+  const given = HOST_KEYS.filter((key) => command.getOptionValueSource(key) === 'cli');
+  return Object.fromEntries(given.map((key) => [key, command.getOptionValue(key)]));
 }
 
 function targetOf({ service, python }: Found, operands: readonly string[]): Target {
@@ -190,10 +267,11 @@ function targetOf({ service, python }: Found, operands: readonly string[]): Targ
   }
   if (operand !== undefined) {
     const what = JSON.stringify(operand);
+    const meant = suggestion(operand, Object.keys(SERVICE_VERBS));
     throw new UsageError(
-      VERBS.has(operand)
-        ? `Command ${what} is not supported yet: without one, ${JSON.stringify(name)} runs in the foreground`
-        : `Unexpected argument ${what}: arguments for the application come after --`,
+      meant === ''
+        ? `Unexpected argument ${what}: arguments for the application come after --`
+        : `Unknown command ${what}${meant}`,
     );
   }
   return service === undefined ? { kind: 'file', file: name } : { kind: 'name', name };

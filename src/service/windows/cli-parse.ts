@@ -108,9 +108,7 @@ export function frameworkUsage(program: string): string {
 
 /** The commands with what they do, for the help. */
 export function helpOfVerbs(): string {
-  const lines = Object.entries(SERVICE_VERBS).map(
-    ([verb, does]) => `  ${verb.padEnd(10)} ${does}`,
-  );
+  const lines = Object.entries(SERVICE_VERBS).map(([verb, does]) => `  ${verb.padEnd(10)} ${does}`);
   return `\nCommands:\n${lines.join('\n')}`;
 }
 

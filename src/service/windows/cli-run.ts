@@ -2,17 +2,17 @@
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { reactor } from '../../reactor/index.ts';
-import type { LoggingOptions } from '../logging/start-logging.ts';
 import { Logger } from '../logging/logger.ts';
+import type { LoggingOptions } from '../logging/start-logging.ts';
 import type { Streams } from '../twistd/main.ts';
+import type { ApplicationToHost } from './adapter.ts';
 import type { HostOptions } from './cli-options.ts';
 import { isWindowsError } from './errors.ts';
 import { EventLog } from './eventlog.ts';
-import type { ApplicationToHost } from './adapter.ts';
 import { JobObject } from './ipc/job-object.ts';
 import type { ScmProcessApi } from './scm-api.ts';
-import { MemoryScm } from './scm-memory.ts';
 import { KoffiScm } from './scm-koffi.ts';
+import { MemoryScm } from './scm-memory.ts';
 import { runApplicationAsService, type ServiceMainOptions } from './service-main.ts';
 
 const log = new Logger('service');

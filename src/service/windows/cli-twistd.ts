@@ -2,8 +2,7 @@
 import { basename, dirname, extname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { installReactor } from '../../reactor/index.ts';
-import { loadApplication } from '../twistd/load.ts';
-import { findModule } from '../twistd/load.ts';
+import { findModule, loadApplication } from '../twistd/load.ts';
 import type { Streams } from '../twistd/main.ts';
 import type { RunOptions, Target } from '../twistd/options.ts';
 import type { ServiceCommand, ServiceProcess } from '../twistd/service-manager.ts';
@@ -41,7 +40,9 @@ export function runServiceOnWindows({ name, service, run, host }: ServiceProcess
 export function serviceNameOf(target: Target, from: string): string {
   const asked = target.kind === 'name' ? target.name : target.file;
   const path = asked.startsWith('file:') ? fileURLToPath(asked) : resolve(from, asked);
-  const name = /^\.[cm]?[jt]s$/.test(extname(path)) ? basename(path, extname(path)) : basename(path);
+  const name = /^\.[cm]?[jt]s$/.test(extname(path))
+    ? basename(path, extname(path))
+    : basename(path);
   return name === 'index' ? basename(dirname(path)) : name;
 }
 

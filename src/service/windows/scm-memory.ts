@@ -23,7 +23,7 @@ import { WindowsError } from './errors.ts';
 import { acceptsEvent, refusesControl } from './memory/controls.ts';
 import { isSystemAccount, ServiceDatabase } from './memory/database.ts';
 import { type HandleOwner, MemoryManager } from './memory/handles.ts';
-import { MemoryProcess, type ProcessOwner } from './memory/process.ts';
+import { MemoryScmProcess, type ProcessOwner } from './memory/process.ts';
 import type { ServiceRecord } from './memory/record.ts';
 import { Starter, type StartOwner } from './memory/starting.ts';
 import type {
@@ -35,10 +35,10 @@ import type {
   ServiceStatus,
 } from './scm-api.ts';
 
-export { MemoryProcess } from './memory/process.ts';
+export { MemoryScmProcess } from './memory/process.ts';
 
 /** What a program does when the manager starts it. */
-export type MemoryProgram = (process: MemoryProcess) => void;
+export type MemoryProgram = (process: MemoryScmProcess) => void;
 
 /** Options of `MemoryScm`. Times in seconds. */
 export interface MemoryScmOptions {
@@ -72,7 +72,7 @@ export class MemoryScm implements ScmApi {
   /** What recovery did other than start services, oldest first: command lines, and messages of reboots. */
   readonly recoveries: Array<{ readonly type: RecoveryActionType; readonly text: string }> = [];
   /** Every process that was started, oldest first. */
-  readonly processes: MemoryProcess[] = [];
+  readonly processes: MemoryScmProcess[] = [];
   /** Whether the caller is an administrator; who is not may only query, and what `grant` allows. */
   elevated = true;
   /** Another program holds the database's lock (1055). */
@@ -155,7 +155,7 @@ export class MemoryScm implements ScmApi {
   }
 
   /** The process that runs a service; undefined for none. */
-  processOf(service: string): MemoryProcess | undefined {
+  processOf(service: string): MemoryScmProcess | undefined {
     return this.#database.find(service)?.process ?? undefined;
   }
 
@@ -256,14 +256,19 @@ export class MemoryScm implements ScmApi {
     this.events.push({ id, service, code });
   }
 
-  #launch(record: ServiceRecord): MemoryProcess | null {
+  #launch(record: ServiceRecord): MemoryScmProcess | null {
     const { imagePath, account } = record.config;
     const [, quoted, bare] = /^"([^"]+)"|^(\S+)/.exec(imagePath) ?? [];
     const run = this.#programs.get((quoted ?? bare ?? '').toLowerCase());
     if (run === undefined) return null;
     const { environment } = record.settings;
     const pid = 1000 + 4 * this.processes.length;
-    const process = new MemoryProcess(this.#processOwner, { pid, imagePath, account, environment });
+    const process = new MemoryScmProcess(this.#processOwner, {
+      pid,
+      imagePath,
+      account,
+      environment,
+    });
     this.processes.push(process);
     this.#clock.callLater(0, () => {
       try {
@@ -276,7 +281,7 @@ export class MemoryScm implements ScmApi {
     return process;
   }
 
-  #reported(process: MemoryProcess, service: string, status: ReportedStatus): void {
+  #reported(process: MemoryScmProcess, service: string, status: ReportedStatus): void {
     const record = this.#recordOf(process, service);
     if (record === undefined) return;
     const before = record.state;
@@ -294,7 +299,7 @@ export class MemoryScm implements ScmApi {
   }
 
   /** With a process of its own a service is found by its process: the name it registers under does not matter. */
-  #recordOf(process: MemoryProcess, service: string): ServiceRecord | undefined {
+  #recordOf(process: MemoryScmProcess, service: string): ServiceRecord | undefined {
     const services = this.#servicesOf(process);
     return (
       services.find(({ name }) => name.toLowerCase() === service.toLowerCase()) ??
@@ -302,11 +307,11 @@ export class MemoryScm implements ScmApi {
     );
   }
 
-  #servicesOf(process: MemoryProcess): ServiceRecord[] {
+  #servicesOf(process: MemoryScmProcess): ServiceRecord[] {
     return this.#database.select().filter((record) => record.process === process);
   }
 
-  #exited(process: MemoryProcess): void {
+  #exited(process: MemoryScmProcess): void {
     const left = this.#servicesOf(process);
     this.#starter.connected(process, false);
     for (const record of left) {

@@ -13,7 +13,7 @@ import type {
   ServiceDefinition,
   ServiceReporter,
 } from '../../../src/service/windows/scm-api.ts';
-import { type MemoryProcess, MemoryScm } from '../../../src/service/windows/scm-memory.ts';
+import { MemoryScm, type MemoryScmProcess } from '../../../src/service/windows/scm-memory.ts';
 
 const EXE = 'C:\\node.exe';
 
@@ -47,14 +47,14 @@ class Program {
   initial: RunningStatus['state'] | null = 'running';
   answer: (event: ControlEvent) => number = () => 0;
   names: string[];
-  process: MemoryProcess | undefined;
+  process: MemoryScmProcess | undefined;
   dispatched: Deferred<void> | undefined;
 
   constructor(...names: string[]) {
     this.names = names;
   }
 
-  readonly run = (process: MemoryProcess): void => {
+  readonly run = (process: MemoryScmProcess): void => {
     this.process = process;
     this.dispatched = process.startDispatcher(
       this.names.map((name) => ({ name, main: (args) => this.main(name, args) })),

@@ -15,9 +15,9 @@ import type {
 
 /** What a process needs of the manager that started it. */
 export interface ProcessOwner {
-  connected(process: MemoryProcess): void;
-  reported(process: MemoryProcess, service: string, status: ReportedStatus): void;
-  exited(process: MemoryProcess, code: number): void;
+  connected(process: MemoryScmProcess): void;
+  reported(process: MemoryScmProcess, service: string, status: ReportedStatus): void;
+  exited(process: MemoryScmProcess, code: number): void;
   startReasons(service: string): readonly StartReason[];
   /** Calls `f` in a later turn. */
   later(f: () => void): void;
@@ -38,7 +38,7 @@ interface PendingControl {
   readonly answer: Deferred<number>;
 }
 
-export class MemoryProcess implements ScmProcessApi {
+export class MemoryScmProcess implements ScmProcessApi {
   readonly pid: number;
   readonly imagePath: string;
   readonly account: string;
@@ -162,12 +162,12 @@ export class MemoryProcess implements ScmProcessApi {
 }
 
 class MemoryReporter implements ServiceReporter {
-  readonly #process: MemoryProcess;
+  readonly #process: MemoryScmProcess;
   readonly #owner: ProcessOwner;
   readonly #service: string;
   #stopped: Deferred<void> | null = null;
 
-  constructor(process: MemoryProcess, owner: ProcessOwner, service: string) {
+  constructor(process: MemoryScmProcess, owner: ProcessOwner, service: string) {
     this.#process = process;
     this.#owner = owner;
     this.#service = service;

@@ -8,7 +8,7 @@ import type {
   ServiceSettings,
   ServiceStatus,
 } from '../scm-api.ts';
-import type { MemoryProcess } from './process.ts';
+import type { MemoryScmProcess } from './process.ts';
 
 /** A status before anything was reported. */
 const NEVER_STARTED: ReportedStatus = {
@@ -53,7 +53,7 @@ export class ServiceRecord {
   password: string;
   settings: ServiceSettings = DEFAULT_SETTINGS;
   /** Its process, from its launch to its end or the service's. */
-  process: MemoryProcess | null = null;
+  process: MemoryScmProcess | null = null;
   /** A start is under way, perhaps of what it depends on. */
   starting = false;
   startArgs: readonly string[] = [];

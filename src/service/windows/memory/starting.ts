@@ -9,7 +9,7 @@ import {
 import type { StartReason } from '../constants.ts';
 import { isWindowsError, WindowsError } from '../errors.ts';
 import type { ServiceDatabase } from './database.ts';
-import type { MemoryProcess } from './process.ts';
+import type { MemoryScmProcess } from './process.ts';
 import type { ServiceRecord } from './record.ts';
 
 /** What a start needs of the manager. */
@@ -23,16 +23,16 @@ export interface StartOwner {
   /** 0, or why nothing may be started now: 1055, 1115. */
   refusesStarts(): number;
   /** Runs the program of a command line in a new process; null when there is none. */
-  launch(record: ServiceRecord): MemoryProcess | null;
+  launch(record: ServiceRecord): MemoryScmProcess | null;
   /** A process that runs this command line already. */
-  processFor(imagePath: string): MemoryProcess | undefined;
+  processFor(imagePath: string): MemoryScmProcess | undefined;
   note(id: number, service: string, code?: number): void;
 }
 
 export class Starter {
   readonly #owner: StartOwner;
   /** Those who wait for a process to connect. */
-  readonly #connecting = new Map<MemoryProcess, Deferred<boolean>>();
+  readonly #connecting = new Map<MemoryScmProcess, Deferred<boolean>>();
 
   constructor(owner: StartOwner) {
     this.#owner = owner;
@@ -51,7 +51,7 @@ export class Starter {
   }
 
   /** A process has connected (true), or ended before it did (false). */
-  connected(process: MemoryProcess, alive: boolean): void {
+  connected(process: MemoryScmProcess, alive: boolean): void {
     const waiting = this.#connecting.get(process);
     this.#connecting.delete(process);
     waiting?.callback(alive);
@@ -204,7 +204,7 @@ export class Starter {
   });
 
   /** Fires with true when the process has connected, with false when it ends before or takes too long. */
-  #connection(process: MemoryProcess): Deferred<boolean> {
+  #connection(process: MemoryScmProcess): Deferred<boolean> {
     const waiting = new Deferred<boolean>();
     if (process.exitCode !== null) {
       waiting.callback(false);
