@@ -1,6 +1,7 @@
 /** What is said over a connection: the room `strand/protocols`. */
 export * from './basic.ts';
 export { ClientCreator, type CreatorReactor } from './client-creator.ts';
+export * from './cred/index.ts';
 export {
   AbstractDatagramProtocol,
   ConnectedDatagramProtocol,
