@@ -102,6 +102,7 @@ describe('The house', () => {
       'address',
       'errors',
       'log',
+      'wall-clock',
     ].map((name) => readFileSync(join(SRC, 'reactor', `${name}.ts`), 'utf8'));
     const known = new Set(
       [
