@@ -41,6 +41,17 @@ export class UsageError extends ServiceError {
   readonly code = 'ERR_USAGE';
 }
 
+/** Somebody asked for help, and nothing else is to be done: `text` is it. twistd shows it and ends with code 0. */
+export class HelpRequested extends ServiceError {
+  readonly code = 'ERR_HELP_REQUESTED';
+  readonly text: string;
+
+  constructor(text: string) {
+    super('Help was asked for');
+    this.text = text;
+  }
+}
+
 /** The application could not be started. twistd ends with code 1. `cause` is what went wrong, where something was thrown. */
 export class StartError extends ServiceError {
   readonly code: string = 'ERR_START';

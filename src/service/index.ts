@@ -8,6 +8,7 @@ export {
 } from './client-service.ts';
 export {
   DuplicateServiceName,
+  HelpRequested,
   LoadError,
   NoSuchService,
   ServiceCycle,
@@ -49,4 +50,12 @@ export {
   Service,
   type StopResults,
 } from './service.ts';
+export {
+  type CommandDescription,
+  defineOptions,
+  type OptionSpec,
+  type OptionTable,
+  type OptionValues,
+  type ParsesOptions,
+} from './twistd/command-options.ts';
 export * from './windows/index.ts';

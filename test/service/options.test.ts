@@ -109,17 +109,20 @@ describe('parseOptions', () => {
       /^Bad value "epol" of --reactor: expected .*libuv/,
     ],
     [
-      'a verb',
-      ['--service', 'a', 'install'],
-      /^Command "install" is not supported yet: without one, "a" runs/,
+      'a misspelled verb',
+      ['--service', 'a', 'instal'],
+      /^Unknown command "instal" \(Did you mean install\?\)$/,
+    ],
+    [
+      'an option of the verbs without one',
+      ['--service', 'a', '--startup', 'auto'],
+      /^Option --startup needs a command, such as install$/,
     ],
     [
       'a stray argument',
       ['--service', 'a', 'b'],
       /^Unexpected argument "b": arguments for the application come after --$/,
     ],
-    ['a plugin', ['web', '--port', '80'], /^Unknown option '--port'/],
-    ['a plugin without options', ['web'], /^Unknown command "web": name the application with/],
   ];
   for (const value of ['-1', 'soon', '', 'Infinity', 'NaN', '1s']) {
     bad.push([

@@ -6,7 +6,8 @@ import { inspect } from 'node:util';
 import { LoadError, UsageError } from '../errors.ts';
 import { describeService, type IService, Service } from '../service.ts';
 import { isModule, recogniseModules } from './module-kind.ts';
-import type { Target } from './options.ts';
+import { askedFor, type Target } from './options.ts';
+import { findPlugin, listPlugins } from './plugins.ts';
 
 /** What the file of an application may end in. */
 const EXTENSIONS: readonly string[] = ['.ts', '.js', '.mts', '.mjs', '.cts', '.cjs'];
@@ -34,21 +35,24 @@ export async function loadApplication(
   target: Target,
   { from, args = [] }: LoadOptions,
 ): Promise<LoadedApplication> {
-  const asked = target.kind === 'name' ? target.name : target.file;
+  const asked = askedFor(target);
   const file = findModule(target, from);
   const found = await importModule(file, asked);
-  const service = await applicationOf(found, asked, args);
+  const program = target.kind === 'plugin' ? `twistd ${asked}` : asked;
+  const service = await applicationOf(found, asked, args, program);
   return { service, name: service.name ?? nameOf(file) ?? describeService(service) };
 }
 
 /**
  * The file that a target means.
  * @throws {LoadError} that lists what was tried
+ * @throws {UsageError} if it is a sub-command that is not there
  */
 export function findModule(target: Target, from: readonly string[]): string {
+  if (target.kind === 'plugin') return findPlugin(target.name, from).file;
   const tried: string[] = [];
   const folders = [...new Set(from)];
-  const asked = target.kind === 'name' ? target.name : target.file;
+  const asked = askedFor(target);
   for (const folder of folders) {
     for (const candidate of target.kind === 'file'
       ? [resolve(folder, asked)]
@@ -63,7 +67,9 @@ export function findModule(target: Target, from: readonly string[]): string {
       const entry = findPackage(asked, folder);
       if (entry !== null) return entry;
     }
-    tried.push(`installed package ${JSON.stringify(asked)}`);
+    const plugin = listPlugins(folders).plugins.find(({ name }) => name === asked);
+    if (plugin !== undefined) return plugin.file;
+    tried.push(`installed package ${JSON.stringify(asked)}`, 'commands of installed packages');
   }
   throw new LoadError(
     `Cannot find application ${JSON.stringify(asked)}: tried ${tried.join(', ')}`,
@@ -164,6 +170,7 @@ async function applicationOf(
   found: Record<string, unknown>,
   asked: string,
   args: readonly string[],
+  program: string,
 ): Promise<IService> {
   // A CommonJS module has its exports in `default`, and beside it only those that could be seen without running it.
   const { default: inner } = found;
@@ -187,7 +194,9 @@ async function applicationOf(
       `Cannot host application ${JSON.stringify(asked)}: its export '${name}' is ${kindOf(value)}, not a service`,
     );
   }
-  if (isCallable(makeService)) return await makeIt(makeService, Options, asked, args);
+  if (isCallable(makeService)) {
+    return await makeIt(makeService, Options, asked, args, program);
+  }
   const names = Object.keys(module);
   throw new LoadError(
     `Cannot host application ${JSON.stringify(asked)}: it exports ${
@@ -202,6 +211,7 @@ async function makeIt(
   Options: unknown,
   asked: string,
   args: readonly string[],
+  program: string,
 ): Promise<IService> {
   let options: unknown = {};
   if (typeof Options === 'function') {
@@ -216,7 +226,7 @@ async function makeIt(
         `Cannot host application ${JSON.stringify(asked)}: its Options has no method parseOptions`,
       );
     }
-    parsed.parseOptions([...args]);
+    parsed.parseOptions([...args], program);
     options = parsed;
   } else if (args.length > 0) {
     throw new UsageError(

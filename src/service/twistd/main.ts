@@ -3,7 +3,7 @@ import { writeSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { reportFailure } from '../../deferred/index.ts';
 import { BindError, installReactor, reactor } from '../../reactor/index.ts';
-import { StartError, UsageError } from '../errors.ts';
+import { HelpRequested, StartError, UsageError } from '../errors.ts';
 import { type LogEntry, severity } from '../logging/entry.ts';
 import { Logger } from '../logging/logger.ts';
 import { globalLogPublisher, writeToStandardError } from '../logging/publisher.ts';
@@ -93,6 +93,10 @@ async function host(options: RunOptions, streams: Streams): Promise<number> {
     await runApplication({ ...application, reactor, stopTimeout: options.stopTimeout });
     return STOPPED;
   } catch (error) {
+    if (error instanceof HelpRequested) {
+      streams.out(error.text);
+      return STOPPED;
+    }
     if (!(error instanceof UsageError)) {
       // The reason belongs in the log as well, unless it is that there can be none.
       if (logging === undefined) await begin(invokedFrom).catch(() => {});

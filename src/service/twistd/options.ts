@@ -15,13 +15,23 @@ import {
   SERVICE_OPTIONS,
   SERVICE_VERBS,
   type ServiceCliOptions,
+  serviceOptionsOf,
+  withBareWaitLast,
 } from '../windows/cli-options.ts';
+import { listPlugins } from './plugins.ts';
 import type { ServiceCommand, ServiceProcess } from './service-manager.ts';
 
 /** What to host, as it was asked for. */
 export type Target =
   | { readonly kind: 'name'; readonly name: string }
-  | { readonly kind: 'file'; readonly file: string };
+  | { readonly kind: 'file'; readonly file: string }
+  /** A sub-command: one of ours, or of an installed package. */
+  | { readonly kind: 'plugin'; readonly name: string };
+
+/** What a target was called on the command line. */
+export function askedFor(target: Target): string {
+  return target.kind === 'file' ? target.file : target.name;
+}
 
 /** A command line that asks for an application to be hosted. */
 export interface RunOptions {
@@ -164,7 +174,8 @@ const VERBS_HELP = `
 Commands (Windows; debug anywhere):
 ${Object.entries(SERVICE_VERBS)
   .map(([verb, does]) => `  ${verb.padEnd(10)} ${does}`)
-  .join('\n')}`;
+  .join('\n')}
+`;
 
 /**
  * Reads a command line (without the names of node and twistd).
@@ -175,22 +186,33 @@ export function parseOptions(argv: readonly string[]): Request {
   const own = end < 0 ? argv : argv.slice(0, end);
   const args = end < 0 ? [] : argv.slice(end + 1);
 
+  const at = subCommandIn(own);
+  if (at !== null) {
+    const request = parseOptions([...own.slice(0, at), '--service', own[at] ?? '']);
+    if (request.kind !== 'run') return request;
+    const { options } = request;
+    const target = { kind: 'plugin', name: askedFor(options.target) } as const;
+    return { kind: 'run', options: { ...options, target, args: argv.slice(at + 1) } };
+  }
+
   let shown = '';
   const command = new Command('twistd')
-    .usage('--service NAME|PATH [command] [options] [-- argument...]')
+    .usage(
+      '--service NAME|PATH [command] [options] [-- argument...]\n       twistd [options] NAME [options of NAME]',
+    )
     .description(
       'Hosts an application: starts it, runs the reactor, and stops it on SIGINT or SIGTERM. With a command: has the service manager do that.',
     )
     .helpOption('-h, --help', 'show this text and exit')
     .version(`twistd (Strand) ${frameworkVersion()}`, '--version', 'show the version and exit')
-    .addHelpText('after', VERBS_HELP + EXAMPLES)
+    .addHelpText('after', () => subCommandsHelp() + VERBS_HELP + EXAMPLES)
     .allowExcessArguments()
     .exitOverride()
     .configureOutput({ writeOut: (text) => (shown += text), writeErr: () => {} });
   addOptions(command, OPTIONS);
   addOptions(command, SERVICE_OPTIONS, 'Options of the commands:');
   try {
-    command.parse(own, { from: 'user' });
+    command.parse(withBareWaitLast(own), { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return { kind: 'show', text: shown };
@@ -201,12 +223,7 @@ export function parseOptions(argv: readonly string[]): Request {
   if (found.helpReactors) return { kind: 'show', text: `${reactorNames().join('\n')}\n` };
   const { logfile, logFormat, logLevel, rundir, reactor, stopTimeout } = found;
   const run = { logfile, logFormat, logLevel, rundir, reactor, stopTimeout, args };
-  const service = Object.fromEntries(
-    SERVICE_OPTIONS.filter(({ key }) => found[key] !== undefined).map(({ key }) => [
-      key,
-      found[key],
-    ]),
-  );
+  const service = serviceOptionsOf(found);
   const [verb = '', ...operands] = command.args;
   const host = givenOptions(command);
   if (isServiceVerb(verb)) {
@@ -231,6 +248,42 @@ export function parseOptions(argv: readonly string[]): Request {
     throw new UsageError(`Option ${option} needs a command, such as install`);
   }
   return { kind: 'run', options: { ...run, target } };
+}
+
+function subCommandsHelp(): string {
+  const { plugins, broken } = listPlugins([process.cwd()]);
+  const lines = plugins.map(({ name, description }) => `  ${name.padEnd(10)} ${description}`);
+  const faults = broken.map(({ origin, problem }) => `  (${problem}, in ${origin})`);
+  return `\nApplications that are there (see twistd NAME --help):\n${[...lines, ...faults].join('\n')}\n`;
+}
+
+/**
+ * Where a sub-command stands: the first word that is no option nor an option's value, where no application is named. What follows it is its own.
+ * Null where there is none, and where what comes before it cannot be read.
+ */
+function subCommandIn(own: readonly string[]): number | null {
+  const command = new Command('twistd')
+    .helpOption('-h, --help')
+    .option('--version')
+    .passThroughOptions()
+    .allowExcessArguments()
+    .exitOverride()
+    .configureOutput({ writeOut: () => {}, writeErr: () => {} });
+  addOptions(command, OPTIONS);
+  addOptions(command, SERVICE_OPTIONS);
+  try {
+    command.parse([...own], { from: 'user' });
+  } catch (error) {
+    if (error instanceof CommanderError || error instanceof UsageError) return null;
+    throw error;
+  }
+  const { service, python } = command.opts<Found>();
+  const [name] = command.args;
+  // A command to the service manager without an application is a mistake that has its own message.
+  if (service !== undefined || python !== undefined || name === undefined || isServiceVerb(name)) {
+    return null;
+  }
+  return own.length - command.args.length;
 }
 
 /** Adds rows to a command line, under a heading of their own where one is given. */

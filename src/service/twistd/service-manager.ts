@@ -3,7 +3,7 @@ import { UsageError } from '../errors.ts';
 import type { HostOptions, ServiceCliOptions } from '../windows/cli-options.ts';
 import type { VerbRequest } from '../windows/cli-verbs.ts';
 import type { Streams } from './main.ts';
-import type { RunOptions, Target } from './options.ts';
+import { askedFor, type RunOptions, type Target } from './options.ts';
 
 /** A command, and the application that it is about. */
 export interface ServiceCommand {
@@ -82,5 +82,5 @@ async function windowsManager(): Promise<PlatformServiceManager> {
 }
 
 function quoted(target: Target): string {
-  return JSON.stringify(target.kind === 'name' ? target.name : target.file);
+  return JSON.stringify(askedFor(target));
 }

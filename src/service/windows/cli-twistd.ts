@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { installReactor } from '../../reactor/index.ts';
 import { findModule, loadApplication } from '../twistd/load.ts';
 import type { Streams } from '../twistd/main.ts';
-import type { RunOptions, Target } from '../twistd/options.ts';
+import { askedFor, type RunOptions, type Target } from '../twistd/options.ts';
 import type { ServiceCommand, ServiceProcess } from '../twistd/service-manager.ts';
 import { type Installable, type ServiceProgram, twistdScript } from './cli-install.ts';
 import { debugInstalledService, runInstalledService } from './cli-run.ts';
@@ -38,7 +38,7 @@ export function runServiceOnWindows({ name, service, run, host }: ServiceProcess
  * @param from the folder that relative paths start at
  */
 export function serviceNameOf(target: Target, from: string): string {
-  const asked = target.kind === 'name' ? target.name : target.file;
+  const asked = askedFor(target);
   const path = asked.startsWith('file:') ? fileURLToPath(asked) : resolve(from, asked);
   const name = /^\.[cm]?[jt]s$/.test(extname(path))
     ? basename(path, extname(path))
@@ -52,11 +52,12 @@ function installableOf(
   { nodeVersion }: ServiceSystem,
 ): Installable {
   const directory = resolve(run.rundir);
+  const from = process.cwd();
   const name = request.options.name ?? serviceNameOf(run.target, directory);
   return {
     name,
     program: (): ServiceProgram => {
-      const file = findModule(run.target, [directory, process.cwd()]);
+      const file = findModule(run.target, [directory, from]);
       return {
         script: twistdScript(nodeVersion),
         files: [file],
@@ -66,11 +67,21 @@ function installableOf(
       };
     },
     debug: (args, host) =>
-      debugInstalledService({ name, host, directory }, args, (all) => load(run, all), streams),
+      debugInstalledService(
+        { name, host, directory },
+        args,
+        (all) => load(run, all, from),
+        streams,
+      ),
   };
 }
 
-function load(run: RunOptions, args: readonly string[]): ReturnType<typeof loadApplication> {
+/** @param from a folder that paths may start at, besides the one it works in */
+function load(
+  run: RunOptions,
+  args: readonly string[],
+  from: string = process.cwd(),
+): ReturnType<typeof loadApplication> {
   if (run.reactor !== 'default') installReactor(run.reactor);
-  return loadApplication(run.target, { from: [process.cwd()], args });
+  return loadApplication(run.target, { from: [process.cwd(), from], args });
 }
