@@ -112,6 +112,18 @@ describe('FilePasswordDB', () => {
     expect(events).to.deep.equal([]);
   });
 
+  it('goes on telling right passwords from wrong ones once it has seen the right one', async () => {
+    await writeFile(file, `alice:${await hashPassword('wonder', CHEAP)}\n`);
+    const db = new FilePasswordDB(file);
+    for (let round = 0; round < 2; round++) {
+      expect(await login(db, 'alice', 'wonder')).to.equal('alice');
+      expect(await errorOf(login(db, 'alice', 'wonders'))).to.be.instanceOf(UnauthorizedLogin);
+    }
+    await writeFile(file, `alice:${await hashPassword('changed', CHEAP)}\n`);
+    await utimes(file, 1, 1);
+    expect(await errorOf(login(db, 'alice', 'wonder'))).to.be.instanceOf(UnauthorizedLogin);
+  });
+
   it('takes the hash itself for no password', async () => {
     const hash = await hashPassword('wonder', CHEAP);
     await writeFile(file, `alice:${hash}\n`);
