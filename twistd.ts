@@ -1,4 +1,4 @@
 #!/usr/bin/env node
-import { main } from './src/service/twistd/index.ts';
+import { start } from './src/service/twistd/start.ts';
 
-process.exit(await main(process.argv.slice(2)));
+process.exit(await start(process.argv.slice(2)));

@@ -101,6 +101,7 @@ describe('The house', () => {
       'endpoints/strings',
       'address',
       'errors',
+      'further-methods',
       'log',
       'wall-clock',
     ].map((name) => readFileSync(join(SRC, 'reactor', `${name}.ts`), 'utf8'));
@@ -108,7 +109,7 @@ describe('The house', () => {
       [
         ...contracts
           .join('\n')
-          .matchAll(/^export (?:abstract )?(?:class|interface|type|function) (\w+)/gm),
+          .matchAll(/^export (?:abstract )?(?:class|interface|type|function|const) (\w+)/gm),
       ].map((match) => match[1] ?? ''),
     );
     expect(known).to.include('Transport');

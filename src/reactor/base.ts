@@ -7,6 +7,7 @@
  */
 import { constants } from 'node:os';
 import { Deferred, DeferredList, reportFailure } from '../deferred/index.ts';
+import type { ConnectionHost } from './connection-host.ts';
 import { checkCallable, ReactorCoreBase } from './core.ts';
 import { DelayedCallQueue } from './delayed-calls.ts';
 import type {
@@ -26,7 +27,7 @@ import { logEvent } from './log.ts';
 import { onRejection } from './on-rejection.ts';
 import type { Closable, OpenRegistry } from './open-registry.ts';
 import { SystemResolver } from './resolver.ts';
-import type { ConnectionHost, StreamConnection } from './stream-connection.ts';
+import type { StreamConnection } from './stream-connection.ts';
 
 /** Longest delay that a Node timer takes; a call further off is re-armed on the way. Milliseconds. */
 const LONGEST_TIMER = 2 ** 31 - 1;

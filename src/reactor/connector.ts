@@ -1,6 +1,7 @@
 /** The states of an outgoing connection and what its factory hears, written once for every kind of client (Twisted: `BaseConnector`). */
 import { type Deferred, Failure, reportFailure, succeed } from '../deferred/index.ts';
 import type { Address } from './address.ts';
+import type { ConnectionOwner } from './connection-host.ts';
 import {
   type ConnectError,
   ConnectorStateError,
@@ -12,7 +13,7 @@ import type { Connector, DelayedCall, IClientFactory, ReactorTime } from './inte
 import { checkFactory, factoryName } from './listening-port.ts';
 import { onRejection } from './on-rejection.ts';
 import type { Closable, OpenRegistry } from './open-registry.ts';
-import type { ConnectionOwner, StreamConnection } from './stream-connection.ts';
+import type { StreamConnection } from './stream-connection.ts';
 
 /** One attempt to connect. */
 export interface ConnectAttempt {

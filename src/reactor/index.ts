@@ -5,6 +5,7 @@ export * from './cooperator.ts';
 export type * from './datagram-interfaces.ts';
 export * from './endpoints/index.ts';
 export * from './errors.ts';
+export { FURTHER_METHODS, passFurtherMethods } from './further-methods.ts';
 export { installReactor, reactor, reactorNames } from './install.ts';
 export type * from './interfaces.ts';
 export { LibuvReactor, type LibuvReactorOptions } from './libuv/reactor.ts';

@@ -1,12 +1,9 @@
 /** A stream connection that can be put under TLS, at once or in mid-stream; any reactor's handle that can be secured fits. */
 import type { X509Certificate } from 'node:crypto';
+import type { ConnectionHost, ConnectionOwner } from './connection-host.ts';
 import { TLSError, TLSHandshakeTimeoutError } from './errors.ts';
 import type { DelayedCall, ReactorTime } from './interfaces.ts';
-import {
-  type ConnectionHost,
-  type ConnectionOwner,
-  StreamConnection,
-} from './stream-connection.ts';
+import { StreamConnection } from './stream-connection.ts';
 import type {
   SecureStreamHandle,
   SecureStreamListener,

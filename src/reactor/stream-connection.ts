@@ -2,7 +2,7 @@
  * The life of one stream connection, written once for every kind of stream. It drives a `StreamHandle` and serves a protocol.
  *
  * Write queue: chunks wait in one array until the end of the turn, then go to the handle in a single call. A write costs one array
- * push; while the handle is busy, later writes gather behind it and leave together. Nothing is copied.
+ * push; while the handle is busy, later writes gather behind it and leave together. Nothing is copied. See `write-queue.ts`.
  *
  * The sending side moves `open -> shutting -> shut`. Closing is a wish (`#disconnecting`) that comes true once the queue is empty, the
  * handle is idle and no producer is registered; then the handle is shut down and closed. From the wish on, bytes that come are read and
@@ -11,6 +11,7 @@
 import { Failure, reportFailure } from '../deferred/index.ts';
 import type { Address } from './address.ts';
 import { checkData } from './check-data.ts';
+import type { ConnectionHost, ConnectionOwner } from './connection-host.ts';
 import {
   ConnectionAborted,
   ConnectionDone,
@@ -21,24 +22,9 @@ import {
 import { isHalfCloseable } from './half-close.ts';
 import type { Data, IProtocol, PullProducer, PushProducer, Transport } from './interfaces.ts';
 import { onRejection } from './on-rejection.ts';
-import type { ProducerSlot } from './producer-slot.ts';
+import { ProducerSlot } from './producer-slot.ts';
 import type { StreamHandle, StreamHandleListener } from './stream-handle.ts';
-
-/** What a connection needs of its reactor. */
-export interface ConnectionHost {
-  /** Has `connection.flush()` called at the end of the turn. Called at most once until then. */
-  scheduleFlush(connection: StreamConnection): void;
-  connectionOpened(connection: StreamConnection): void;
-  connectionClosed(connection: StreamConnection): void;
-}
-
-/** Who made a connection, on the side that connected: hears what its protocol does not. */
-export interface ConnectionOwner {
-  /** The host that was asked for, whom a certificate has to name. */
-  readonly hostname?: string;
-  /** Called once, after the protocol's `connectionLost`. */
-  connectionLost(reason: Failure): void;
-}
+import { giveBackQueue, takeQueue, type WriteQueue } from './write-queue.ts';
 
 /** The end in good order. One for all: what it takes to make an error, its stack above all, is a good part of what a short connection costs. */
 const DONE = new Failure(new ConnectionDone());
@@ -63,7 +49,8 @@ export class StreamConnection implements Transport, StreamHandleListener {
   protected owner: ConnectionOwner | undefined;
   #protocol: IProtocol | undefined;
 
-  #queue: Data[] = [];
+  /** Not there while nothing waits. */
+  #queue: WriteQueue | undefined;
   #queuedBytes = 0;
   /** Bytes the handle has taken but not sent; 0 when it is idle. */
   #busyBytes = 0;
@@ -159,18 +146,12 @@ export class StreamConnection implements Transport, StreamHandleListener {
     if (!this.#connected || this.#sending !== 'open' || this.#reason !== undefined) return;
     const length = typeof data === 'string' ? Buffer.byteLength(data) : data.byteLength;
     if (length === 0) return;
+    this.#queue ??= takeQueue();
     this.#queue.push(data);
     this.#queuedBytes += length;
     this.#scheduleFlush();
-    const slot = this.#producer;
-    if (
-      slot?.kind === 'push' &&
-      !slot.paused &&
-      this.#queuedBytes + this.#busyBytes > this.bufferSize
-    ) {
-      slot.paused = true;
-      slot.producer.pauseProducing();
-    }
+    if (this.#producer === undefined) return;
+    if (this.#queuedBytes + this.#busyBytes > this.bufferSize) this.#producer.pause();
   }
 
   writeSequence(data: Iterable<Data>): void {
@@ -198,13 +179,12 @@ export class StreamConnection implements Transport, StreamHandleListener {
     this.#flushWanted = false;
     if (this.#busyBytes !== 0 || !this.#connected || this.#reason !== undefined) return;
     if (this.#exchange !== undefined && !this.#tryExchange(this.#exchange)) return;
-    if (this.#queuedBytes !== 0) {
+    const queue = this.#queue;
+    if (queue !== undefined) {
       const bytes = this.#queuedBytes;
-      this.#queuedBytes = 0;
-      const taken = this.#handle.write(this.#queue);
-      // Nearly always there is one chunk; popping it keeps the array's store, which setting `length` would give back, at ten times the cost.
-      if (this.#queue.length === 1) this.#queue.pop();
-      else this.#queue.length = 0;
+      this.#dropQueue();
+      const taken = this.#handle.write(queue);
+      giveBackQueue(queue);
       if (!taken) {
         this.#busyBytes = bytes;
         return;
@@ -218,9 +198,8 @@ export class StreamConnection implements Transport, StreamHandleListener {
    */
   protected exchangeHandle(replace: (handle: StreamHandle) => StreamHandle): void {
     if (!this.#readPaused) this.#handle.readStop();
-    this.#exchange = { chunks: this.#queue, bytes: this.#queuedBytes, replace };
-    this.#queue = [];
-    this.#queuedBytes = 0;
+    this.#exchange = { chunks: this.#queue ?? [], bytes: this.#queuedBytes, replace };
+    this.#dropQueue();
     this.#send();
   }
 
@@ -248,27 +227,21 @@ export class StreamConnection implements Transport, StreamHandleListener {
   #drained(): void {
     const slot = this.#producer;
     if (slot !== undefined && this.#sending === 'open') {
-      if (slot.kind === 'push') {
-        if (!slot.paused) return;
-        slot.paused = false;
+      try {
+        slot.resume();
+      } catch (error) {
+        this.#fail(error);
       }
-      this.#resume(slot);
       return;
     }
     if (!this.#disconnecting && !this.#halfClosing) return;
-    if (this.#sending === 'open') {
+    // Where the peer has ended its side there is nobody to wait for: closing ends ours as well.
+    const last = this.#sending === 'shut' || (this.#sending === 'open' && this.#readEnded);
+    if (last && this.#disconnecting) {
+      this.#handle.close();
+    } else if (this.#sending === 'open') {
       this.#sending = 'shutting';
       this.#handle.shutdown();
-    } else if (this.#sending === 'shut' && this.#disconnecting) {
-      this.#handle.close();
-    }
-  }
-
-  #resume(slot: ProducerSlot): void {
-    try {
-      slot.producer.resumeProducing();
-    } catch (error) {
-      this.#fail(error);
     }
   }
 
@@ -282,14 +255,8 @@ export class StreamConnection implements Transport, StreamHandleListener {
       producer.stopProducing();
       return;
     }
-    if (streaming) {
-      // The overloads of Consumer pair `true` with a push producer.
-      this.#producer = { kind: 'push', producer: producer as PushProducer, paused: false };
-      return;
-    }
-    const slot: ProducerSlot = { kind: 'pull', producer };
-    this.#producer = slot;
-    producer.resumeProducing();
+    this.#producer = new ProducerSlot(producer, streaming);
+    if (!this.#producer.streaming) producer.resumeProducing();
   }
 
   unregisterProducer(): void {
@@ -378,7 +345,7 @@ export class StreamConnection implements Transport, StreamHandleListener {
   }
 
   #dropQueue(): void {
-    this.#queue = [];
+    this.#queue = undefined;
     this.#queuedBytes = 0;
   }
 
@@ -491,7 +458,7 @@ export class StreamConnection implements Transport, StreamHandleListener {
     if (slot === undefined) return;
     this.#producer = undefined;
     try {
-      slot.producer.stopProducing();
+      slot.stop();
     } catch (error) {
       reportFailure(error, `Unhandled error in the producer of ${this.logPrefix()}`);
     }

@@ -1,8 +1,8 @@
 /** A stream connection with TCP's own switches; any reactor's TCP handle fits. */
 import type { IPv4Address, IPv6Address } from './address.ts';
+import type { ConnectionOwner } from './connection-host.ts';
 import type { TCPTransport } from './interfaces.ts';
 import { SecurableConnection, type SecurableHost } from './securable-connection.ts';
-import type { ConnectionOwner } from './stream-connection.ts';
 import type { StreamHandle } from './stream-handle.ts';
 
 /** What a reactor's TCP handle offers besides bytes. */

@@ -1,11 +1,11 @@
 /** Lets a service hear when a connection comes and goes while the user's factory and protocol work as ever. */
 import type { Failure } from '../deferred/index.ts';
-import type {
-  Address,
-  EndpointFactory,
-  IHalfCloseableProtocol,
-  IProtocol,
-  Transport,
+import {
+  type Address,
+  type EndpointFactory,
+  type IProtocol,
+  passFurtherMethods,
+  type Transport,
 } from '../reactor/index.ts';
 
 /** Hears of one connection. */
@@ -47,9 +47,7 @@ export class Link<P extends IProtocol> implements ConnectionWatcher {
         const protocol = factory.buildProtocol(address);
         if (protocol === null || protocol === undefined) return protocol;
         this.protocol = protocol;
-        return isHalfCloseable(protocol)
-          ? new WatchedHalfCloseableProtocol(protocol, this)
-          : new WatchedProtocol(protocol, this);
+        return new WatchedProtocol(protocol, this);
       },
       doStart: () => factory.doStart(),
       doStop: () => factory.doStop(),
@@ -68,57 +66,36 @@ export class Link<P extends IProtocol> implements ConnectionWatcher {
   }
 }
 
-class WatchedProtocol<P extends IProtocol> implements IProtocol {
-  protected readonly wrapped: P;
+class WatchedProtocol implements IProtocol {
+  readonly #wrapped: IProtocol;
   readonly #watcher: ConnectionWatcher;
 
-  constructor(wrapped: P, watcher: ConnectionWatcher) {
-    this.wrapped = wrapped;
+  constructor(wrapped: IProtocol, watcher: ConnectionWatcher) {
+    this.#wrapped = wrapped;
     this.#watcher = watcher;
+    passFurtherMethods(this, wrapped);
   }
 
   // What the wrapped methods return is handed on: the connection looks after a promise that fails.
 
   makeConnection(transport: Transport): unknown {
     this.#watcher.connectionMade(transport);
-    return this.wrapped.makeConnection(transport);
+    return this.#wrapped.makeConnection(transport);
   }
 
   dataReceived(data: Buffer): unknown {
-    return this.wrapped.dataReceived(data);
+    return this.#wrapped.dataReceived(data);
   }
 
   connectionLost(reason: Failure): unknown {
     try {
-      return this.wrapped.connectionLost(reason);
+      return this.#wrapped.connectionLost(reason);
     } finally {
       this.#watcher.connectionLost(reason);
     }
   }
 
   logPrefix(): string {
-    return this.wrapped.logPrefix?.() ?? this.wrapped.constructor.name;
+    return this.#wrapped.logPrefix?.() ?? this.#wrapped.constructor.name;
   }
-}
-
-class WatchedHalfCloseableProtocol
-  extends WatchedProtocol<IHalfCloseableProtocol>
-  implements IHalfCloseableProtocol
-{
-  readConnectionLost(): unknown {
-    return this.wrapped.readConnectionLost();
-  }
-
-  writeConnectionLost(): unknown {
-    return this.wrapped.writeConnectionLost();
-  }
-}
-
-function isHalfCloseable<P extends IProtocol>(protocol: P): protocol is P & IHalfCloseableProtocol {
-  return (
-    'readConnectionLost' in protocol &&
-    typeof protocol.readConnectionLost === 'function' &&
-    'writeConnectionLost' in protocol &&
-    typeof protocol.writeConnectionLost === 'function'
-  );
 }

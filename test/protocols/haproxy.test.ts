@@ -296,7 +296,15 @@ describe('proxyEndpoint()', () => {
     const [port, factory, , iface] = reactor.tcpServers[0] ?? [];
     expect([port, iface]).to.deep.equal([8080, '::1']);
     expect((factory as HAProxyWrappingFactory).options.clock).to.equal(reactor);
-    expect(() => serverFromString(reactor, 'haproxy:pigeon:8080')).to.throw(/pigeon/);
+    expect(() => serverFromString(reactor, 'haproxy:pigeon:8080')).to.throw(
+      "Cannot understand endpoint 'haproxy:pigeon:8080' at character 9 (before 'pigeon:8080')",
+    );
+    expect(() => serverFromString(reactor, 'haproxy:tcp:8O')).to.throw(
+      "'haproxy:tcp:8O' at character 13 (before '8O'): argument 'port' is '8O'",
+    );
+    expect(() => serverFromString(reactor, 'haproxy')).to.throw(
+      "'haproxy' at character 8 (at its end)",
+    );
   });
 
   it('serverFromString() says what brings haproxy: to whoever has not imported it', async () => {

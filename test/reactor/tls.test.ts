@@ -171,6 +171,7 @@ describe('TLS', () => {
       await lost(other);
       expect(other.reason?.check(TLSError)).to.equal(TLSError);
       expect(other.reason?.value).to.have.property('code', 'ERR_TLS');
+      expect(other.reason?.getErrorMessage()).to.match(/failed: [a-z ]+$/);
       socket.destroy();
       const client = connect(port);
       await secured(client);

@@ -165,7 +165,7 @@ for (const readMethod of ['onread', 'data'] as const) {
 
     it('is served by endpoints from text', async () => {
       const servers = new RecordingFactory();
-      const port = await serverFromString(reactor, `unix:${path}:mode=600`).listen(servers);
+      const port = await serverFromString(reactor, `unix:${path}:mode=0600`).listen(servers);
       expect(statSync(path).mode & 0o777).to.equal(0o600);
       expect(existsSync(`${path}.lock`)).to.equal(true);
       const client = await clientFromString(reactor, `unix:path=${path}:lockfile=1`).connect(

@@ -7,7 +7,6 @@ import {
 } from '../../src/deferred/index.ts';
 import { Factory, Protocol } from '../../src/protocols/index.ts';
 import {
-  type Address,
   assertNoResult,
   Clock,
   ConnectionLost,
@@ -421,32 +420,33 @@ describe('ClientService', () => {
     ]);
   });
 
-  it('passes half-closes on to protocols that know them, and to no others', () => {
-    class Half extends Protocol {
-      readonly heard: string[] = [];
+  it('passes half-closes and handshakes on to protocols that know them, and to no others', () => {
+    const heard: string[] = [];
+    class Knowing extends Protocol {
       readConnectionLost(): void {
-        this.heard.push('read');
+        heard.push('read');
       }
       writeConnectionLost(): void {
-        this.heard.push('write');
+        heard.push('write');
+      }
+      handshakeCompleted(): void {
+        heard.push('handshake');
       }
     }
     const endpoint = new ScriptedEndpoint();
-    const half = new ClientService(endpoint, {
-      buildProtocol: () => new Half(),
-      doStart() {},
-      doStop() {},
-    });
-    half.startService();
-    const seen = endpoint.last.factory.buildProtocol(ADDRESS as Address) as unknown as Half;
+    const service = new ClientService(endpoint, Factory.forProtocol(Knowing));
+    service.startService();
+    const seen = endpoint.last.factory.buildProtocol(ADDRESS) as unknown as Knowing; // has what it has
+    seen.handshakeCompleted();
     seen.readConnectionLost();
     seen.writeConnectionLost();
+    expect(heard).to.deep.equal(['handshake', 'read', 'write']);
     const plain = make();
     plain.service.startService();
-    expect(plain.endpoint.last.factory.buildProtocol(ADDRESS)).not.to.have.property(
-      'readConnectionLost',
-    );
-    half.stopService();
+    const other = plain.endpoint.last.factory.buildProtocol(ADDRESS);
+    expect(other).not.to.have.property('readConnectionLost');
+    expect(other).not.to.have.property('handshakeCompleted');
+    service.stopService();
   });
 
   it('keeps a real connection up', async () => {

@@ -15,13 +15,19 @@ interface Call {
   readonly reject: (error: Error) => void;
 }
 
+/** Gives the file to import in a module's place. */
+type Locate = (module: string) => Promise<string>;
+
 export class WindowsAgent {
+  readonly #locate: Locate;
   readonly #process: WindowsProcess;
   readonly #socket: Socket;
   readonly #calls = new Map<number, Call>();
   #serial = 0;
+  #gone = false;
 
-  private constructor(running: WindowsProcess, socket: Socket) {
+  private constructor(running: WindowsProcess, socket: Socket, locate: Locate) {
+    this.#locate = locate;
     this.#process = running;
     this.#socket = socket;
     socket.on('error', () => {});
@@ -31,7 +37,10 @@ export class WindowsAgent {
   }
 
   /** Starts the program that `program` starts, and waits until it has connected to the port given. */
-  static async start(program: (port: number) => WindowsProcess): Promise<WindowsAgent> {
+  static async start(
+    program: (port: number) => WindowsProcess,
+    locate: Locate,
+  ): Promise<WindowsAgent> {
     const server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');
     // A server that listens on a port has an address of that kind.
@@ -42,7 +51,7 @@ export class WindowsAgent {
     failed.catch(() => {});
     try {
       const [socket] = await Promise.race([once(server, 'connection'), failed]);
-      return new WindowsAgent(running, socket);
+      return new WindowsAgent(running, socket, locate);
     } finally {
       server.close();
     }
@@ -53,11 +62,13 @@ export class WindowsAgent {
    * Error with the same message, name and enumerable properties (`code`).
    * @param module a path, relative to the repository
    */
-  call(module: string, name: string, ...args: readonly unknown[]): Promise<unknown> {
+  async call(module: string, name: string, ...args: readonly unknown[]): Promise<unknown> {
+    const file = await this.#locate(module);
+    if (this.#gone) throw new Error(this.#obituary());
     const id = ++this.#serial;
-    return new Promise((resolve, reject) => {
+    return await new Promise((resolve, reject) => {
       this.#calls.set(id, { resolve, reject });
-      this.#socket.write(`${JSON.stringify({ id, module, name, args })}\n`);
+      this.#socket.write(`${JSON.stringify({ id, module: file, name, args })}\n`);
     });
   }
 
@@ -89,9 +100,12 @@ export class WindowsAgent {
   }
 
   #lost(): void {
-    for (const call of this.#calls.values()) {
-      call.reject(new Error(`The agent has gone:\n${this.#process.output}`));
-    }
+    this.#gone = true;
+    for (const call of this.#calls.values()) call.reject(new Error(this.#obituary()));
     this.#calls.clear();
+  }
+
+  #obituary(): string {
+    return `The agent has gone:\n${this.#process.output}`;
   }
 }

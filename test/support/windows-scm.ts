@@ -1,5 +1,9 @@
 /** Talks to the service manager of the tests' Windows through an agent there. Errors come back with `winerror`. */
-import type { ManagerRight, ServiceRight } from '../../src/service/windows/constants.ts';
+import type {
+  ManagerRight,
+  ServiceRight,
+  ServiceState,
+} from '../../src/service/windows/constants.ts';
 import type {
   ScmManager,
   ScmService,
@@ -62,7 +66,8 @@ export class WindowsScm {
     args: readonly string[],
     more: Partial<ServiceDefinition> = {},
   ): Promise<void> {
-    const words = [this.#windows.node(), this.#windows.path(script), ...args];
+    const file = await this.#windows.bundle(script);
+    const words = [this.#windows.node(), this.#windows.path(file), ...args];
     const imagePath = words.map((word) => `"${word}"`).join(' ');
     await this.create({ ...more, name, imagePath });
   }
@@ -81,9 +86,9 @@ export class WindowsScm {
     return (await this.service(name, 'control', rights, control)) as ServiceStatus; // as above
   }
 
-  /** Waits until a service is in this state, null: until it is deleted. Gives the states on the way. */
-  async until(name: string, state: string | null): Promise<string[]> {
-    return (await this.agent.call(CALLS, 'until', name, state)) as string[]; // what it returns
+  /** Waits until a service is in this state. Gives what it said of itself on the way; of states that pass quickly some may be missing. */
+  async until(name: string, state: ServiceState): Promise<ServiceStatus[]> {
+    return (await this.agent.call(CALLS, 'until', name, state)) as ServiceStatus[]; // what it returns
   }
 
   /** Stops and deletes what was made. */

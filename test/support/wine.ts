@@ -20,6 +20,7 @@ import type { Context } from 'mocha';
 import { WatchedFile } from './watched-file.ts';
 import { WindowsAgent } from './windows-agent.ts';
 import { WindowsProcess } from './windows-process.ts';
+import { bundled, removeBundles } from './wine-bundle.ts';
 import {
   endPrefix,
   exitOf,
@@ -139,6 +140,11 @@ export class WindowsMachine {
     return file;
   }
 
+  /** A file that does what a script does and imports nothing, so that it starts quickly; a path of this machine. */
+  bundle(script: string): Promise<string> {
+    return bundled(resolve(ROOT, script));
+  }
+
   /** Runs one of Windows' own programs, such as `sc`, to its end. */
   async tool(name: string, args: readonly string[] = []) {
     const running = NATIVE
@@ -149,8 +155,9 @@ export class WindowsMachine {
 
   /** A program on Windows that calls functions for the tests: cheaper than a process for each, and able to hold things open. */
   agent(options: RunOptions = {}): Promise<WindowsAgent> {
-    return WindowsAgent.start((port) =>
-      this.start('test/support/wine-agent.ts', [String(port)], options),
+    return WindowsAgent.start(
+      (port) => this.start('test/support/wine-agent.ts', [String(port)], options),
+      async (module) => this.path(await this.bundle(module)),
     );
   }
 
@@ -194,6 +201,7 @@ export class WindowsMachine {
       await ended;
     }
     await rm(this.#prefix ?? this.#scratch, { recursive: true, force: true });
+    await removeBundles();
     this.#prefix = null;
   }
 }

@@ -3,5 +3,8 @@ import { registerServerEndpointParser, serverFromString } from '../../reactor/in
 import { proxyEndpoint } from './wrapper.ts';
 
 registerServerEndpointParser('haproxy', (reactor, description) =>
-  proxyEndpoint(serverFromString(reactor, description.rest), { clock: reactor }),
+  proxyEndpoint(
+    description.readRest((rest) => serverFromString(reactor, rest)),
+    { clock: reactor },
+  ),
 );

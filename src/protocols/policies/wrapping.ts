@@ -5,28 +5,20 @@
  * protocol has: `startTLS` when the transport has it, `readConnectionLost` when the protocol has it. So neither side can tell that there is something in between.
  */
 import type { Failure } from '../../deferred/index.ts';
-import type {
-  Address,
-  Connector,
-  Data,
-  IClientFactory,
-  IProtocol,
-  IProtocolFactory,
-  PullProducer,
-  PushProducer,
-  Transport,
+import {
+  type Address,
+  type Connector,
+  type Data,
+  FURTHER_METHODS,
+  type IClientFactory,
+  type IProtocol,
+  type IProtocolFactory,
+  type PullProducer,
+  type PushProducer,
+  passFurtherMethods,
+  type Transport,
 } from '../../reactor/index.ts';
 import { ClientFactory } from '../protocol.ts';
-
-/** What a transport looks for on a protocol besides `IProtocol`; a wrapper has each exactly when the protocol in it has. */
-const FURTHER_METHODS = [
-  'readConnectionLost',
-  'writeConnectionLost',
-  'handshakeCompleted',
-  'fileDescriptorReceived',
-] as const;
-
-type FurtherMethods = Partial<Record<(typeof FURTHER_METHODS)[number], (arg: unknown) => unknown>>;
 
 /**
  * Prototypes that add to a class of wrappers what a kind of transport has besides `Transport`: one for each pair, made when they first meet. A connection pays for it with
@@ -140,12 +132,7 @@ export class ProtocolWrapper implements IProtocol, Transport {
   protected startWrapped(): unknown {
     const wrapped = this.wrappedProtocol;
     if (wrapped === null) return undefined;
-    const further: FurtherMethods = wrapped as IProtocol & FurtherMethods; // each is looked for below
-    const own: FurtherMethods = this as IProtocol & FurtherMethods; // and added here
-    for (const name of FURTHER_METHODS) {
-      if (typeof further[name] !== 'function' || name in this) continue;
-      own[name] = (arg) => further[name]?.(arg);
-    }
+    passFurtherMethods(this, wrapped);
     return wrapped.makeConnection(this);
   }
 

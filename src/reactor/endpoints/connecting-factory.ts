@@ -4,6 +4,7 @@
 import { Deferred, type Failure, fail } from '../../deferred/index.ts';
 import type { Address } from '../address.ts';
 import { ConnectingCancelledError, NoProtocol } from '../errors.ts';
+import { passFurtherMethods } from '../further-methods.ts';
 import type {
   Connector,
   EndpointFactory,
@@ -11,16 +12,6 @@ import type {
   IProtocol,
   Transport,
 } from '../interfaces.ts';
-
-/** What a transport looks for on a protocol besides `IProtocol`; a wrapper has each exactly when the protocol in it has. */
-const FURTHER_METHODS = [
-  'readConnectionLost',
-  'writeConnectionLost',
-  'handshakeCompleted',
-  'fileDescriptorReceived',
-] as const;
-
-type FurtherMethods = Partial<Record<(typeof FURTHER_METHODS)[number], (arg: unknown) => unknown>>;
 
 /** Stands before a protocol until it is connected, and passes everything on. */
 export class WrappingProtocol implements IProtocol {
@@ -32,11 +23,7 @@ export class WrappingProtocol implements IProtocol {
     this.#wrapped = wrapped;
     this.#connected = connected;
     this.#broken = broken;
-    const further: FurtherMethods = wrapped as IProtocol & FurtherMethods; // each is looked for below
-    const own: FurtherMethods = this as IProtocol & FurtherMethods; // and added here
-    for (const name of FURTHER_METHODS) {
-      if (typeof further[name] === 'function') own[name] = (arg) => further[name]?.(arg);
-    }
+    passFurtherMethods(this, wrapped);
   }
 
   // What these return matters to the connection if it is a promise.

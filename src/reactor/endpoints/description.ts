@@ -11,14 +11,17 @@ export class EndpointSyntaxError extends ReactorError {
   readonly description: string;
   /** Where it went wrong: an index into `description`. */
   readonly position: number;
+  /** What went wrong, without the where. */
+  readonly detail: string;
 
-  constructor(description: string, position: number, message: string) {
+  constructor(description: string, position: number, detail: string) {
     super(
       `Cannot understand endpoint '${description}' at character ${position + 1}` +
-        ` (${position < description.length ? `before '${description.slice(position)}'` : 'at its end'}): ${message}`,
+        ` (${position < description.length ? `before '${description.slice(position)}'` : 'at its end'}): ${detail}`,
     );
     this.description = description;
     this.position = position;
+    this.detail = detail;
   }
 }
 
@@ -107,6 +110,25 @@ export class EndpointDescription {
   /** What stands after the first colon, as it was written: for prefixes that wrap another description. */
   get rest(): string {
     return this.text.slice(this.#pieces[0]?.position ?? this.text.length);
+  }
+
+  /**
+   * What `read` makes of `rest`; where it cannot be understood, the error shows the place in all of the text.
+   * @throws {EndpointSyntaxError}
+   */
+  readRest<T>(read: (rest: string) => T): T {
+    const { rest, text } = this;
+    try {
+      return read(rest);
+    } catch (error) {
+      if (!(error instanceof EndpointSyntaxError) || error.description !== rest) throw error;
+      throw new EndpointSyntaxError(text, text.length - rest.length + error.position, error.detail);
+    }
+  }
+
+  /** For a parser that cannot make an endpoint of it here, whatever the arguments. @throws {EndpointSyntaxError} */
+  refuse(why: string): never {
+    this.#refuse(0, `prefix '${this.prefix}' cannot be served here: ${why}`);
   }
 
   /**

@@ -7,6 +7,7 @@
 import { inspect } from 'node:util';
 import { Deferred, type Failure, fail } from '../../deferred/index.ts';
 import { UNIXAddress } from '../address.ts';
+import type { ConnectionHost } from '../connection-host.ts';
 import { ConnectError, ConnectionAborted, ConnectionClosed, NoProtocol } from '../errors.ts';
 import type {
   Data,
@@ -22,7 +23,7 @@ import type {
   ReactorProcess,
   SpawnProcessOptions,
 } from '../process-interfaces.ts';
-import { type ConnectionHost, StreamConnection } from '../stream-connection.ts';
+import { StreamConnection } from '../stream-connection.ts';
 import type { StreamHandle, StreamHandleListener } from '../stream-handle.ts';
 import { WrappingProtocol } from './connecting-factory.ts';
 

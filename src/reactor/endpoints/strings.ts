@@ -174,7 +174,7 @@ registerClientEndpointParser('tls', (reactor, description) =>
 
 // -------------------------------------------------------------------------------------------- unix and pipe
 
-const OCTAL = matching((value) => /^[0-7]{1,3}$/.test(value), 'an octal number up to 777');
+const OCTAL = matching((value) => /^0*[0-7]{1,3}$/.test(value), 'an octal number up to 777');
 const YES_OR_NO = wholeNumber(0, 1);
 const UNIX_SERVER = {
   address: text(),
@@ -189,20 +189,17 @@ const UNIX_CLIENT = {
 };
 
 /** @throws {EndpointSyntaxError} where there is nothing of the kind */
-function withUNIX(
-  reactor: Reactor,
-  description: EndpointDescription,
-  available = true,
-): Reactor & ReactorUNIX {
-  if (available && 'listenUNIX' in reactor && 'connectUNIX' in reactor) {
+function withUNIX(reactor: Reactor, description: EndpointDescription): Reactor & ReactorUNIX {
+  if ('listenUNIX' in reactor && 'connectUNIX' in reactor) {
     return reactor as Reactor & ReactorUNIX; // both names are Twisted's, nobody uses them for anything else
   }
-  return refuse(description);
+  return description.refuse('the reactor has no UNIX sockets');
 }
 
-function refuse(description: EndpointDescription): never {
-  const what = `prefix '${description.prefix}' cannot be served here`;
-  throw new EndpointSyntaxError(description.text, 0, what);
+/** @throws {EndpointSyntaxError} where there is nothing of the kind */
+function withPipes(reactor: Reactor, description: EndpointDescription): Reactor & ReactorUNIX {
+  if (process.platform === 'win32') return withUNIX(reactor, description);
+  return description.refuse('only Windows has named pipes');
 }
 
 function pipePath(name: string): string {
@@ -226,17 +223,15 @@ registerClientEndpointParser('unix', (reactor, description) => {
   });
 });
 
-const WINDOWS = process.platform === 'win32';
-
 registerServerEndpointParser('pipe', (reactor, description) => {
   const { name, backlog } = description.read({ name: text(), ...BACKLOG });
   const options = backlog === undefined ? {} : { backlog };
-  return new UNIXServerEndpoint(withUNIX(reactor, description, WINDOWS), pipePath(name), options);
+  return new UNIXServerEndpoint(withPipes(reactor, description), pipePath(name), options);
 });
 
 registerClientEndpointParser('pipe', (reactor, description) => {
   const { name, timeout } = description.read({ name: text(), timeout: optional(seconds(), 30) });
-  return new UNIXClientEndpoint(withUNIX(reactor, description, WINDOWS), pipePath(name), {
+  return new UNIXClientEndpoint(withPipes(reactor, description), pipePath(name), {
     timeout,
   });
 });
@@ -244,7 +239,9 @@ registerClientEndpointParser('pipe', (reactor, description) => {
 // -------------------------------------------------------------------------------------- systemd and stdio
 
 registerServerEndpointParser('systemd', (reactor, description) => {
-  if (!('adoptStreamPort' in reactor)) return refuse(description);
+  if (!('adoptStreamPort' in reactor)) {
+    return description.refuse('the reactor cannot adopt descriptors');
+  }
   // The name is Twisted's, nobody uses it for anything else.
   return parseSystemd(reactor as Reactor & ReactorSocket, description);
 });
@@ -252,7 +249,9 @@ registerServerEndpointParser('systemd', (reactor, description) => {
 registerServerEndpointParser('stdio', (reactor, description) => {
   // 'stdio:' has one argument, an empty one.
   if (description.rest !== '') description.read({});
-  if (!('scheduleFlush' in reactor && 'opened' in reactor)) return refuse(description);
+  if (!('scheduleFlush' in reactor && 'opened' in reactor)) {
+    return description.refuse('the reactor has no real connections');
+  }
   // What reactors with real connections have in common, see above.
   return new StandardIOEndpoint(reactor as Reactor & StandardIOHost);
 });

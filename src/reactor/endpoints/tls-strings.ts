@@ -19,7 +19,7 @@ import type {
   ServerTLSSettings,
   TLSContextFactory,
 } from '../tls-interfaces.ts';
-import { type EndpointDescription, EndpointSyntaxError, endpointArgument } from './description.ts';
+import { type EndpointDescription, endpointArgument } from './description.ts';
 import { hostNameToASCII } from './host-name.ts';
 import { HostnameEndpoint } from './hostname-endpoint.ts';
 import { SSL4ClientEndpoint, SSL4ServerEndpoint } from './ssl.ts';
@@ -65,8 +65,7 @@ function withSSL(reactor: Reactor, description: EndpointDescription): Reactor & 
   if ('listenSSL' in reactor && 'connectSSL' in reactor) {
     return reactor as Reactor & ReactorSSL; // both names are Twisted's, nobody uses them for anything else
   }
-  const what = `prefix '${description.prefix}' cannot be served here`;
-  throw new EndpointSyntaxError(description.text, 0, what);
+  return description.refuse('the reactor has no TLS');
 }
 
 // --------------------------------------------------------------------------------------------- servers

@@ -6,7 +6,6 @@
  */
 import { createSocket, type Socket as DatagramSocket } from 'node:dgram';
 import { fstatSync, readFileSync } from 'node:fs';
-import { Socket } from 'node:net';
 import { UNIXAddress } from '../address.ts';
 import type { AddressFamily } from '../adopt-interfaces.ts';
 import type { DatagramHandle } from '../datagram-handle.ts';
@@ -26,11 +25,13 @@ import {
 } from '../listening-port.ts';
 import { logEvent } from '../log.ts';
 import type { OpenRegistry } from '../open-registry.ts';
-import { StreamConnection } from '../stream-connection.ts';
+import { SecurableConnection } from '../securable-connection.ts';
+import type { StreamConnection } from '../stream-connection.ts';
 import { TCPConnection } from '../tcp-connection.ts';
 import { UDPPortBase } from '../udp-port.ts';
 import { cannotListen, familyOf, type ListenTarget, listen, wrongFamily } from './listen-handle.ts';
-import { SocketHandle, socketOptions, toAddress } from './socket-handle.ts';
+import { OwnedSocket } from './owned-socket.ts';
+import { SocketHandle, toAddress } from './socket-handle.ts';
 import { DEFAULT_BACKLOG, type TCPHost, TCPPort } from './tcp.ts';
 import { answerAtOnce, SocketDatagramHandle } from './udp.ts';
 import type { UNIXHost } from './unix.ts';
@@ -47,6 +48,10 @@ interface Candidate {
   /** What the kernel tells of a UNIX socket. */
   readonly unix: UNIXFacts | undefined;
 }
+
+/** On Windows fstat does not tell a named pipe from other things; whoever opens it finds out. */
+const isPerhapsPipe = (family: AddressFamily): boolean =>
+  process.platform === 'win32' && family === 'UNIX';
 
 /** @throws {UnsupportedAddressFamily} @throws {UnsupportedSocketType} @throws {TypeError} */
 function examine(fd: unknown, family: unknown): Candidate {
@@ -65,7 +70,7 @@ function examine(fd: unknown, family: unknown): Candidate {
     const message = `Cannot adopt descriptor ${fd}: it is not open`;
     throw new UnsupportedSocketType(message, { cause: error });
   }
-  if (!found.isSocket()) {
+  if (!found.isSocket() && !isPerhapsPipe(family)) {
     throw new UnsupportedSocketType(`Cannot adopt descriptor ${fd}: it is not a socket`);
   }
   return { fd, family, unix: family === 'UNIX' ? unixFacts(found.ino) : undefined };
@@ -172,7 +177,7 @@ class AdoptedUNIXPort extends ListeningPortBase {
       method,
       accepted: (socket) => {
         const stream = new SocketHandle(socket, method, handle.address, NAMELESS);
-        this.accept(NAMELESS, (number) => new StreamConnection(host, stream, `${number}`));
+        this.accept(NAMELESS, (number) => new SecurableConnection(host, stream, `${number}`));
       },
       acceptFailed: (error) => {
         const system = factoryName(this.factory);
@@ -232,9 +237,9 @@ function notConnected(fd: number): UnsupportedSocketType {
   );
 }
 
-function openSocket(host: AdoptHost, { fd }: Candidate): Socket {
+function openSocket(host: AdoptHost, { fd }: Candidate): OwnedSocket {
   try {
-    return new Socket({ ...socketOptions(host.readMethod), fd });
+    return new OwnedSocket(host.readMethod, { fd });
   } catch (error) {
     if (codeOf(error) === 'ERR_INVALID_FD_TYPE') {
       const message = `Cannot adopt descriptor ${fd} as a connection: it is not a stream socket`;
@@ -247,7 +252,7 @@ function openSocket(host: AdoptHost, { fd }: Candidate): Socket {
 
 function connectionOver(
   host: AdoptHost,
-  socket: Socket,
+  socket: OwnedSocket,
   { fd, family, unix }: Candidate,
 ): StreamConnection {
   const name = `adopted ${fd}`;
@@ -259,7 +264,7 @@ function connectionOver(
       throw wrongFamily(fd, family, 'UNIX');
     }
     const own = new UNIXAddress(unix?.path ?? null);
-    return new StreamConnection(host, new SocketHandle(socket, method, own, NAMELESS), name);
+    return new SecurableConnection(host, new SocketHandle(socket, method, own, NAMELESS), name);
   }
   const found = familyOf({ address: localAddress });
   if (found !== family) {

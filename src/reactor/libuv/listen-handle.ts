@@ -6,17 +6,21 @@
  * ones, which go into sockets of our own making. Where that function is missing, `net.Server` does it all: then an address in use is known only when no
  * interface was named, and neither `reusePort` nor adopted descriptors are to be had.
  */
-import net, { isIPv6, type Server, type Socket } from 'node:net';
+import net, { isIPv6, type Server } from 'node:net';
 import { getSystemErrorName } from 'node:util';
 import { type Address, UNIXAddress } from '../address.ts';
 import type { AddressFamily } from '../adopt-interfaces.ts';
 import { CannotListenError, UnsupportedAddressFamily, UnsupportedSocketType } from '../errors.ts';
 import type { ListenHandle } from '../listening-port.ts';
-import { type ReadMethod, type SocketName, socketOptions, toAddress } from './socket-handle.ts';
+import { watchDescriptors } from './descriptor-watch.ts';
+import { OwnedSocket, type ReadMethod, takeOver } from './owned-socket.ts';
+import { type SocketName, toAddress } from './socket-handle.ts';
 import { systemError } from './system-error.ts';
 
 /** Node's handle of a listening or accepted socket: what we use of it. Those of UNIX sockets have no names to ask for. */
 interface ServerHandle {
+  /** Absent on Windows. */
+  readonly fd?: number;
   listen(backlog: number): number;
   close(callback?: () => void): void;
   getsockname?(out: SocketName): number;
@@ -63,7 +67,7 @@ export interface ListenRequest {
   readonly backlog: number;
   readonly method: ReadMethod;
   /** @param host empty, as is `peer`, for a UNIX socket */
-  accepted(socket: Socket, host: SocketName, peer: SocketName): void;
+  accepted(socket: OwnedSocket, host: SocketName, peer: SocketName): void;
   /** A connection could not be accepted; the port goes on. */
   acceptFailed(error: Error): void;
 }
@@ -219,7 +223,6 @@ function listenOnHandle(create: CreateServerHandle, request: ListenRequest): Lis
       : toAddress(name);
   // A socket accepted on one certain address has that address; on a wildcard it has to be asked.
   const wildcard = name.address === '0.0.0.0' || name.address === '::';
-  const options = socketOptions(request.method);
   handle.onconnection = (failure, client) => {
     if (failure !== 0 || client === undefined) {
       request.acceptFailed(systemError(failure, 'accept', address.toString()));
@@ -236,8 +239,8 @@ function listenOnHandle(create: CreateServerHandle, request: ListenRequest): Lis
       host = {};
       client.getsockname?.(host);
     }
-    // `handle` is not in the types of the constructor's options.
-    request.accepted(new net.Socket({ ...options, handle: client } as object), host, peer);
+    watchDescriptors(client.fd);
+    request.accepted(new OwnedSocket(request.method, { handle: client }), host, peer);
   };
   return {
     address,
@@ -283,7 +286,7 @@ function listenOnServer(request: ListenRequest): ListenHandle {
     }
     const { localAddress = '', localPort = 0, remoteAddress = '', remotePort = 0 } = socket;
     request.accepted(
-      socket,
+      takeOver(socket),
       { address: localAddress, port: localPort },
       { address: remoteAddress, port: remotePort },
     );

@@ -1,6 +1,7 @@
 /** A pipe to or from a child behind `StreamHandle`. Only one of its directions carries data. */
 import type { Socket } from 'node:net';
 import { UNIXAddress } from '../address.ts';
+import { type OwnedSocket, takeOver } from './owned-socket.ts';
 import { SocketHandle } from './socket-handle.ts';
 
 /** Which way the data goes, seen from here. */
@@ -16,12 +17,13 @@ interface RawPipe {
 }
 
 export class ProcessPipe extends SocketHandle<UNIXAddress> {
-  readonly #socket: Socket;
+  readonly #socket: OwnedSocket;
   readonly #direction: PipeDirection;
   #reading = false;
   #readWanted = false;
 
-  constructor(socket: Socket, direction: PipeDirection) {
+  constructor(stream: Socket, direction: PipeDirection) {
+    const socket = takeOver(stream);
     super(socket, 'onread', NOWHERE, NOWHERE);
     this.#socket = socket;
     this.#direction = direction;
@@ -48,9 +50,8 @@ export class ProcessPipe extends SocketHandle<UNIXAddress> {
 
   #readAll(): void {
     while (this.#reading && !this.#socket.destroyed) {
-      const data: unknown = this.#socket.read();
-      if (!Buffer.isBuffer(data)) return;
-      this.listener.handleData(data);
+      // What is read goes to `read` as well, as all that a socket of ours is given.
+      if (this.#socket.read() === null) return;
     }
   }
 

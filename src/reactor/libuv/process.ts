@@ -13,6 +13,7 @@ import type { Socket } from 'node:net';
 import { constants } from 'node:os';
 import { Deferred, Failure, reportFailure } from '../../deferred/index.ts';
 import { checkData } from '../check-data.ts';
+import type { ConnectionHost } from '../connection-host.ts';
 import { ProcessDone, ProcessExitedAlready, ProcessTerminated } from '../errors.ts';
 import type { Data, DelayedCall, PullProducer, PushProducer, ReactorTime } from '../interfaces.ts';
 import { logEvent } from '../log.ts';
@@ -23,7 +24,7 @@ import type {
   ProcessTransport,
   SpawnProcessOptions,
 } from '../process-interfaces.ts';
-import { type ConnectionHost, StreamConnection } from '../stream-connection.ts';
+import { StreamConnection } from '../stream-connection.ts';
 import { planSpawn, type SpawnPlan, signalNumber } from './process-options.ts';
 import { ProcessPipe } from './process-pipe.ts';
 import { killTree } from './process-tree.ts';

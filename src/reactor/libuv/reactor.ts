@@ -37,8 +37,8 @@ import type {
   TLSContext,
 } from '../tls-interfaces.ts';
 import { adoptDatagramPort, adoptStreamConnection, adoptStreamPort } from './adopt.ts';
+import type { ReadMethod } from './owned-socket.ts';
 import { spawnProcess } from './process.ts';
-import type { ReadMethod } from './socket-handle.ts';
 import { SSLConnector, SSLPort } from './ssl.ts';
 import { TCPConnector, type TCPHost, TCPPort } from './tcp.ts';
 import { UDPPort } from './udp.ts';

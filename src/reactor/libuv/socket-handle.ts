@@ -1,15 +1,11 @@
 /**
- * A Node socket behind `StreamHandle`. The only file that touches `net.Socket` for streams.
+ * A Node socket behind `StreamHandle`.
  *
- * Two ways to read, same behaviour. `onread` has libuv fill one buffer that all sockets share, and what came is copied out at its real size: no
- * stream machinery, no 64 KiB allocation for 10 bytes. (A socket in a large transfer has buffers of its own, see `received`.) `data` is the plain stream event, for a Node that would not take the first.
- *
- * One chunk is written directly to Node's handle where that is possible (`direct-write.ts`), all else by public calls. Most writes are taken by the kernel at once, which `writableLength` shows right after the call; only when some are not does an
- * empty write go in behind them, whose callback says that all before it has left.
+ * One chunk is written directly to Node's handle where that is possible (`direct-write.ts`), all else by public calls. Most writes are taken by the kernel at once,
+ * which `writableLength` shows right after the call; only when some are not does an empty write go in behind them, whose callback says that all before it has left.
  */
 // Imported, because the global of that name is a getter, which costs a call for each read.
 import { Buffer } from 'node:buffer';
-import type { Socket } from 'node:net';
 import { type Address, IPv4Address, IPv6Address, UNIXAddress } from '../address.ts';
 import type { Data } from '../interfaces.ts';
 import type {
@@ -18,85 +14,19 @@ import type {
   StreamHandleListener,
   TLSSide,
 } from '../stream-handle.ts';
+import { type DirectWrite, directWrite, type WriteWaiter } from './direct-write.ts';
 import {
-  type DirectWrite,
-  directWrite,
-  type WritableHandle,
-  type WriteWaiter,
-} from './direct-write.ts';
+  type OwnedSocket,
+  READ_BUFFER,
+  type ReadMethod,
+  type SocketOwner,
+  sharedBuffer,
+} from './owned-socket.ts';
 import { systemError } from './system-error.ts';
 import { TLSHandle } from './tls-handle.ts';
 import { writeChunks } from './write-chunks.ts';
 
-/** How sockets are read; see above. */
-export type ReadMethod = 'onread' | 'data';
-
-/** Size of the shared read buffer: what libuv asks for by itself. Bytes. */
-const READ_BUFFER = 65536;
 const EMPTY = Buffer.alloc(0);
-const HANDLE = Symbol('handle');
-
-/** A socket that knows its handle, so that all sockets share their listeners instead of having closures each. */
-type OwnedSocket = Socket & {
-  [HANDLE]?: SocketHandle<Address>;
-  /** Node's own; not in the types. Null once it is closed. */
-  _handle?: WritableHandle | null;
-};
-
-/** What libuv reads into, for every socket that is not in the middle of a large transfer. */
-let shared: Buffer | undefined;
-
-function sharedBuffer(): Buffer {
-  shared ??= Buffer.allocUnsafeSlow(READ_BUFFER);
-  return shared;
-}
-
-/** Between the two calls that Node makes for a read: whether there was one, and the buffer that the socket is to go on with if not the same. */
-let justRead = false;
-let goOnWith: Buffer | undefined;
-
-function onRead(this: OwnedSocket, n: number, buffer: Uint8Array): boolean {
-  // It is one of the Buffers that nextBuffer gave.
-  goOnWith = this[HANDLE]?.received(n, buffer as Buffer);
-  justRead = true;
-  return true;
-}
-
-/** Node asks when a socket is made, and after each read; undefined leaves the buffer as it is. */
-function nextBuffer(): Buffer | undefined {
-  if (!justRead) return sharedBuffer();
-  justRead = false;
-  return goOnWith;
-}
-
-const ONREAD = { buffer: nextBuffer, callback: onRead };
-
-/** Options that make a socket fit for a `SocketHandle` that reads by `method`. */
-export function socketOptions(method: ReadMethod): object {
-  const common = { allowHalfOpen: true, manualStart: true };
-  if (method === 'data') return common;
-  return { ...common, onread: ONREAD };
-}
-
-function onData(this: OwnedSocket, data: Buffer): void {
-  this[HANDLE]?.listener.handleData(data);
-}
-
-function onEnd(this: OwnedSocket): void {
-  this[HANDLE]?.listener.handleEnd();
-}
-
-function onFinish(this: OwnedSocket): void {
-  if (!this.destroyed) this[HANDLE]?.listener.handleShutdown();
-}
-
-function onError(this: OwnedSocket, error: NodeJS.ErrnoException): void {
-  this[HANDLE]?.broken(error);
-}
-
-function onClose(this: OwnedSocket): void {
-  this[HANDLE]?.closed();
-}
 
 const NO_LISTENER: StreamHandleListener = {
   handleData() {},
@@ -122,7 +52,7 @@ export function toAddress(name: SocketName): IPv4Address | IPv6Address {
 }
 
 /** A TCP or UNIX socket, or a named pipe, with addresses of kind `A`. What only TCP has does nothing on the others. */
-export class SocketHandle<A extends Address> implements StreamHandle, WriteWaiter {
+export class SocketHandle<A extends Address> implements StreamHandle, SocketOwner, WriteWaiter {
   listener: StreamHandleListener = NO_LISTENER;
   readonly #socket: OwnedSocket;
   readonly #host: A;
@@ -131,23 +61,14 @@ export class SocketHandle<A extends Address> implements StreamHandle, WriteWaite
   readonly #writeDirect: DirectWrite | undefined;
   #onBarrier: ((error?: Error | null) => void) | undefined;
 
-  /** @param socket connected, made with `socketOptions` */
-  constructor(socket: Socket, method: ReadMethod, host: A, peer: A) {
-    const owned: OwnedSocket = socket;
-    owned[HANDLE] = this;
-    this.#socket = owned;
+  /** @param socket connected */
+  constructor(socket: OwnedSocket, method: ReadMethod, host: A, peer: A) {
+    this.#socket = socket;
     this.#writeDirect = method === 'onread' ? directWrite() : undefined;
     this.#host = host;
     this.#peer = peer;
-    if (method === 'data') {
-      owned.on('data', onData);
-      owned.pause();
-    }
-    owned.on('end', onEnd);
-    owned.on('finish', onFinish);
-    owned.on('error', onError);
-    owned.on('close', onClose);
-    owned.setNoDelay(true);
+    socket.owner = this;
+    socket.setNoDelay(true);
   }
 
   readStart(): void {
@@ -224,15 +145,16 @@ export class SocketHandle<A extends Address> implements StreamHandle, WriteWaite
     this.#socket.setKeepAlive(enabled);
   }
 
+  // ------------------------------------------------------------------------- what the socket tells
+
   /**
    * Delivers what came. Little of it is copied out of the shared buffer, which is libuv's again afterwards. A socket that fills half a buffer at once
    * gets buffers of its own, which are given away as they are: copying them would cost more than making new ones.
-   * @returns the buffer to read into next, if not the same
    * @internal
    */
   received(n: number, buffer: Buffer): Buffer | undefined {
     const large = n >= READ_BUFFER / 2;
-    const own = buffer !== shared;
+    const own = buffer !== sharedBuffer();
     if (large && own) {
       this.listener.handleData(n === buffer.length ? buffer : buffer.subarray(0, n));
       return Buffer.allocUnsafeSlow(READ_BUFFER);
@@ -242,6 +164,21 @@ export class SocketHandle<A extends Address> implements StreamHandle, WriteWaite
     this.listener.handleData(data);
     if (large === own) return undefined;
     return large ? Buffer.allocUnsafeSlow(READ_BUFFER) : sharedBuffer();
+  }
+
+  /** @internal */
+  read(data: Buffer): void {
+    this.listener.handleData(data);
+  }
+
+  /** @internal */
+  ended(): void {
+    this.listener.handleEnd();
+  }
+
+  /** @internal */
+  finished(): void {
+    this.listener.handleShutdown();
   }
 
   /** @internal */

@@ -11,12 +11,13 @@ import type { Readable, Writable } from 'node:stream';
 import { isatty, ReadStream as TerminalInput, WriteStream as TerminalOutput } from 'node:tty';
 import { inspect } from 'node:util';
 import { UNIXAddress } from '../address.ts';
+import type { ConnectionHost } from '../connection-host.ts';
 import { AlreadyListened, ConnectionFdescWentAway, UnsupportedSocketType } from '../errors.ts';
 import { reactor as defaultReactor } from '../install.ts';
 import type { Data, IProtocol, IProtocolFactory } from '../interfaces.ts';
 import { type ListenHandle, ListeningPortBase } from '../listening-port.ts';
 import type { OpenRegistry } from '../open-registry.ts';
-import { type ConnectionHost, StreamConnection } from '../stream-connection.ts';
+import { StreamConnection } from '../stream-connection.ts';
 import type { StreamHandle, StreamHandleListener } from '../stream-handle.ts';
 import { writeChunks } from './write-chunks.ts';
 

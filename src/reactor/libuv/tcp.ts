@@ -1,7 +1,8 @@
 /** TCP ports and connectors over libuv. */
-import { isIPv4, isIPv6, Socket } from 'node:net';
+import { isIPv4, isIPv6 } from 'node:net';
 import type { Deferred } from '../../deferred/index.ts';
 import { HostnameAddress, type IPv4Address, type IPv6Address } from '../address.ts';
+import type { ConnectionHost, ConnectionOwner } from '../connection-host.ts';
 import { type ConnectAttempt, ConnectorBase, type ConnectorHost } from '../connector.ts';
 import {
   ConnectBindError,
@@ -20,17 +21,11 @@ import type {
 import { factoryName, type ListenHandle, ListeningPortBase } from '../listening-port.ts';
 import { logEvent } from '../log.ts';
 import { addressFromLiteral, interfaceLiteral, resolveAll } from '../resolver.ts';
-import type { ConnectionHost, ConnectionOwner } from '../stream-connection.ts';
 import { TCPConnection, type TCPStreamHandle } from '../tcp-connection.ts';
 import { type ListenTarget, listen } from './listen-handle.ts';
+import { OwnedSocket, type ReadMethod } from './owned-socket.ts';
 import { getServicePort } from './services.ts';
-import {
-  type ReadMethod,
-  SocketHandle,
-  type SocketName,
-  socketOptions,
-  toAddress,
-} from './socket-handle.ts';
+import { SocketHandle, type SocketName, toAddress } from './socket-handle.ts';
 
 /** What TCP needs of the reactor. */
 export interface TCPHost extends ConnectionHost, ConnectorHost {
@@ -198,7 +193,7 @@ class TCPAttempt implements ConnectAttempt {
   readonly #failed: (error: Error) => void;
   readonly #owner: TCPConnector;
   #lookup: Deferred<unknown> | undefined;
-  #socket: Socket | undefined;
+  #socket: OwnedSocket | undefined;
   #over = false;
 
   constructor(
@@ -264,7 +259,7 @@ class TCPAttempt implements ConnectAttempt {
     const [address, ...others] = addresses;
     if (address === undefined) return;
     const method = this.#host.readMethod;
-    const socket = new Socket(socketOptions(method));
+    const socket = new OwnedSocket(method);
     this.#socket = socket;
     let wait = true;
     const onError = (osError: NodeJS.ErrnoException): void => {

@@ -305,12 +305,12 @@ export class TLSHandle implements SecureStreamHandle {
     const options = { cause: error };
     if (this.#secured) {
       if (!error.code?.startsWith('ERR_')) return error;
-      return new TLSError(`TLS with ${peer} broke: ${error.message}`, options);
+      return new TLSError(`TLS with ${peer} broke: ${reasonOf(error)}`, options);
     }
     if (this.#isAboutCertificate(error)) {
       return new TLSVerificationError(`Cannot verify ${peer}: ${error.message}`, options);
     }
-    return new TLSError(`TLS handshake with ${peer} failed: ${error.message}`, options);
+    return new TLSError(`TLS handshake with ${peer} failed: ${reasonOf(error)}`, options);
   }
 
   /** Whether it is the peer's certificate that is wrong, and not TLS itself or the network: only then the code is OpenSSL's for certificates. */
@@ -348,6 +348,11 @@ export class TLSHandle implements SecureStreamHandle {
   isSessionReused(): boolean {
     return this.#sessionReused;
   }
+}
+
+/** What went wrong. OpenSSL's own text is a line of a log, with numbers and a file's name around the words that Node sets apart. */
+function reasonOf(error: Error & { readonly reason?: unknown }): string {
+  return typeof error.reason === 'string' ? error.reason : error.message;
 }
 
 function selectBy(forServerName: (name: string) => TLSCredentials | undefined) {

@@ -1,8 +1,8 @@
 /** UNIX ports and connectors over libuv; on Windows the same calls take named pipes (`\\.\pipe\name`). */
 import { chmodSync, rmSync } from 'node:fs';
-import { Socket } from 'node:net';
 import { DeferredFilesystemLock } from '../../deferred/index.ts';
 import { UNIXAddress } from '../address.ts';
+import type { ConnectionHost } from '../connection-host.ts';
 import { type ConnectAttempt, ConnectorBase, type ConnectorHost } from '../connector.ts';
 import { ConnectionRefusedError, getConnectError } from '../errors.ts';
 import type {
@@ -14,9 +14,10 @@ import type {
 import { factoryName, type ListenHandle, ListeningPortBase } from '../listening-port.ts';
 import { logEvent } from '../log.ts';
 import { SecurableConnection } from '../securable-connection.ts';
-import type { ConnectionHost, StreamConnection } from '../stream-connection.ts';
+import type { StreamConnection } from '../stream-connection.ts';
 import { cannotListen, listen } from './listen-handle.ts';
-import { type ReadMethod, SocketHandle, socketOptions } from './socket-handle.ts';
+import { OwnedSocket, type ReadMethod } from './owned-socket.ts';
+import { SocketHandle } from './socket-handle.ts';
 
 /** What UNIX sockets need of the reactor. */
 export interface UNIXHost extends ConnectionHost, ConnectorHost {
@@ -217,7 +218,7 @@ export class UNIXConnector extends ConnectorBase {
       return failLater(new ConnectionRefusedError(message));
     }
     const method = this.#host.readMethod;
-    const socket = new Socket(socketOptions(method));
+    const socket = new OwnedSocket(method);
     const onError = (osError: NodeJS.ErrnoException): void => {
       if (over) return;
       over = true;

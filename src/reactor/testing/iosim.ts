@@ -4,9 +4,9 @@
  */
 
 import { IPv4Address, type IPv6Address } from '../address.ts';
+import type { ConnectionOwner } from '../connection-host.ts';
 import type { IProtocol } from '../interfaces.ts';
 import type { SecurableHost } from '../securable-connection.ts';
-import type { ConnectionOwner } from '../stream-connection.ts';
 import { TCPConnection } from '../tcp-connection.ts';
 import { MemoryHandle } from './memory-handle.ts';
 import type { MemoryReactor } from './memory-reactor.ts';

@@ -8,7 +8,13 @@ import { UnexpectedServiceState } from './service-wait.ts';
 /** Windows' numbers for what is no refusal of its own: a file that is missing, a library that is. */
 const FILE_NOT_FOUND = 2;
 const MODULE_NOT_FOUND = 126;
+const ACCESS_DENIED = 5;
 const GENERAL_FAILURE = 31;
+const SYSTEM_CODES: Readonly<Record<string, number>> = {
+  ENOENT: FILE_NOT_FOUND,
+  EACCES: ACCESS_DENIED,
+  EPERM: ACCESS_DENIED,
+};
 
 /** What to do about a refusal, where that is known. */
 const ADVICE: ReadonlyMap<number, string> = new Map([
@@ -80,7 +86,8 @@ export class CommandConsole {
 function explain(error: unknown): { readonly code: number; readonly text: string } {
   if (error instanceof UnexpectedServiceState) {
     const { winerror, status } = error;
-    const text = status.state === 'stopped' ? `It stopped: ${describeExit(status)}` : error.detail;
+    const text =
+      status.state === 'stopped' ? `It stopped: ${describeExit(status)}` : `It is ${status.state}`;
     return { code: winerror, text };
   }
   if (error instanceof WindowsError) return { code: error.winerror, text: error.strerror };
@@ -93,8 +100,8 @@ function explain(error: unknown): { readonly code: number; readonly text: string
           : GENERAL_FAILURE;
     return { code, text: error.message };
   }
-  if (error instanceof Error && 'syscall' in error) {
-    return { code: GENERAL_FAILURE, text: error.message };
+  if (error instanceof Error && 'syscall' in error && 'code' in error) {
+    return { code: SYSTEM_CODES[String(error.code)] ?? GENERAL_FAILURE, text: error.message };
   }
   throw error;
 }

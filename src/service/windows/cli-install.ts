@@ -8,7 +8,7 @@ import { serviceCommandLine, splitCommandLine } from './cli-quoting.ts';
 import type { StartType } from './constants.ts';
 import type { ServiceSetup } from './functions.ts';
 import { fullAccount } from './passwords.ts';
-import type { RecoveryPlan } from './scm-api.ts';
+import type { RecoveryPlan, ServiceSettings } from './scm-api.ts';
 
 /** The option that tells a process it was started as a service. */
 export const RUN_SERVICE = '--run-service';
@@ -171,60 +171,62 @@ export function twistdScript(nodeVersion: string): string {
 
 /**
  * What the options make of a service.
- * @param fresh whether it is not there yet, and gets defaults for what is not given
- * @param plan how it recovers now
+ * @param existing the settings it has now; null when it is not there yet, and gets defaults for what is not given
  */
 export function setupOf(
   target: Installable,
   options: ServiceCliOptions,
-  { imagePath, fresh, plan }: { imagePath: string; fresh: boolean; plan: RecoveryPlan | null },
+  imagePath: string,
+  existing: Partial<ServiceSettings> | null,
 ): ServiceSetup {
-  const { startup, recovery, preshutdown } = options;
-  const startType = startup?.startType ?? (fresh ? (target.startType ?? 'manual') : undefined);
-  const delayed = startup === undefined && !options.delayed ? undefined : options.delayed === true;
+  const { startup, recovery, delayed } = options;
+  const fresh = existing === null;
+  const startType =
+    startup?.startType ??
+    (delayed ? 'automatic' : fresh ? (target.startType ?? 'manual') : undefined);
+  // To be taken back only where it is there: not every system knows it, and none for other starts.
+  const delayedStart =
+    delayed || startup?.delayedStart
+      ? true
+      : startType === 'automatic' && existing?.delayedStart
+        ? false
+        : undefined;
   const isPlanned =
     recovery !== undefined ||
     options.reset !== undefined ||
     options.recoveryCommand !== undefined ||
     options.rebootMessage !== undefined;
-  const setup = {
+  return clean({
     name: target.name,
     imagePath,
     displayName: options.displayName ?? target.displayName ?? (fresh ? target.name : undefined),
     description: options.description ?? target.description,
     dependencies: options.depends ?? target.dependencies,
-    startType: options.delayed ? 'automatic' : startType,
-    // Windows takes it for automatic starts only.
-    delayedStart:
-      startType === 'automatic' || options.delayed
-        ? (startup?.delayedStart || delayed) === true || undefined
-        : undefined,
+    startType,
+    delayedStart,
     interactive: options.interactive,
     account:
       options.username === undefined ? undefined : fullAccount(options.username, target.name),
-    recovery: isPlanned ? recoveryPlan(options, plan) : undefined,
+    recovery: isPlanned ? recoveryPlan(options, existing?.recovery) : undefined,
     // Without it hardly any failure counts as one: a program that ends with an error has ended in good order.
     recoverOnErrorExit:
       options.onNonzeroExit ??
       (recovery === undefined ? undefined : recovery.some(({ type }) => type !== 'none')),
     sidType: options.sid,
     requiredPrivileges: options.privileges,
-    preshutdownTimeout: preshutdown,
+    preshutdownTimeout: options.preshutdown,
     environment: options.env,
-  };
-  if (startup?.startType === 'automatic' && setup.delayedStart === undefined && !fresh) {
-    return clean({ ...setup, delayedStart: false });
-  }
-  return clean(setup);
+  });
 }
 
 const DAY = 86_400;
 
-function recoveryPlan(options: ServiceCliOptions, plan: RecoveryPlan | null): RecoveryPlan {
-  const before = plan !== null && plan.actions.length > 0 ? plan : null;
+function recoveryPlan(options: ServiceCliOptions, plan: RecoveryPlan | undefined): RecoveryPlan {
+  // A service without actions has a period all the same, which says nothing.
+  const before = plan === undefined || plan.actions.length === 0 ? DAY : plan.resetPeriod;
   return {
     actions: options.recovery ?? plan?.actions ?? [],
-    resetPeriod: options.reset === undefined ? (before?.resetPeriod ?? DAY) : options.reset,
+    resetPeriod: options.reset === 'never' ? null : (options.reset ?? before),
     rebootMessage: options.rebootMessage ?? plan?.rebootMessage ?? '',
     command: options.recoveryCommand ?? plan?.command ?? '',
   };

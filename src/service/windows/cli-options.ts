@@ -5,6 +5,7 @@ import {
   listOf,
   parseCount,
   parseDuration,
+  parseEventSource,
   parseRecovery,
   parseResetPeriod,
   parseSidType,
@@ -13,6 +14,7 @@ import {
   type Startup,
 } from './cli-values.ts';
 import type { SidType } from './constants.ts';
+import { PASSWORD_VARIABLE } from './passwords.ts';
 import type { RecoveryAction } from './scm-api.ts';
 
 /** What may be asked of a service manager. */
@@ -54,7 +56,7 @@ export interface ServiceCliOptions {
   readonly interactive?: true;
   readonly depends?: readonly string[];
   readonly recovery?: readonly RecoveryAction[];
-  readonly reset?: number | null;
+  readonly reset?: number | 'never';
   readonly recoveryCommand?: string;
   readonly rebootMessage?: string;
   readonly onNonzeroExit?: boolean;
@@ -125,7 +127,11 @@ export const SERVICE_OPTIONS: readonly ServiceOptionRow[] = [
     'its password; anybody may see it here: leave it out to be asked, or use one of the next two',
   ),
   setup('passwordEnv', '--password-env <variable>', 'environment variable that has the password'),
-  setup('passwordStdin', '--password-stdin', 'read the password from standard input'),
+  setup(
+    'passwordStdin',
+    '--password-stdin',
+    `read the password from standard input; without any of these, variable ${PASSWORD_VARIABLE} is looked at`,
+  ),
   setup('interactive', '--interactive', 'let it show windows, where Windows still lets it'),
   setup(
     'depends',
@@ -166,7 +172,7 @@ export const SERVICE_OPTIONS: readonly ServiceOptionRow[] = [
   setup(
     'env',
     '--env <name=value>',
-    'variable of its environment; may be given again',
+    'variable of its environment; may be given again; in an update these replace all it had',
     (text, previous) => {
       const [name, value] = parseVariable('--env', text);
       return { ...(previous as ServiceCliOptions['env']), [name]: value }; // what this returned before
@@ -179,7 +185,12 @@ export const SERVICE_OPTIONS: readonly ServiceOptionRow[] = [
     'option for node itself; may be given again',
     (text, previous) => [...((previous as string[] | undefined) ?? []), text], // as above
   ),
-  setup('eventSource', '--event-source <name>', 'its name in the event log; default: its name'),
+  setup(
+    'eventSource',
+    '--event-source <name>',
+    'its name in the event log; default: its name',
+    (text) => parseEventSource('--event-source', text),
+  ),
   {
     key: 'wait',
     flags: '--wait [seconds]',
@@ -225,12 +236,24 @@ export const SERVICE_OPTIONS: readonly ServiceOptionRow[] = [
   { ...setup('perfmondll', '--perfmondll <file>', 'not supported'), hidden: true },
 ];
 
-/** The heading of these options in the help. */
-export const SERVICE_OPTIONS_HEADING = 'Options of the commands:';
-
 /** The long name of an option: '--display-name'. */
 export function longName({ flags }: Pick<ServiceOptionRow, 'flags'>): string {
   return /--[\w-]+/.exec(flags)?.[0] ?? flags;
+}
+
+/** The options of this table among all that were found. */
+export function serviceOptionsOf(found: ServiceCliOptions): ServiceCliOptions {
+  return Object.fromEntries(
+    SERVICE_OPTIONS.map(({ key }) => [key, found[key]]).filter(([, value]) => value !== undefined),
+  );
+}
+
+/** '--wait' may go without a time: a word behind it that is none is not its own. It is put at the end, where nothing comes behind it. */
+export function withBareWaitLast(argv: readonly string[]): string[] {
+  const isBare = (word: string, at: number): boolean =>
+    word === '--wait' && !/^\d/.test(argv[at + 1] ?? '');
+  const bare = argv.filter(isBare);
+  return [...argv.filter((word, at) => !isBare(word, at)), ...bare];
 }
 
 /** Given options that do not go with `verb`, by their long names. With null: all that were given. */

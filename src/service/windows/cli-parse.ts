@@ -9,6 +9,8 @@ import {
   SERVICE_OPTIONS,
   SERVICE_VERBS,
   type ServiceCliOptions,
+  serviceOptionsOf,
+  withBareWaitLast,
 } from './cli-options.ts';
 import type { VerbRequest } from './cli-verbs.ts';
 
@@ -46,23 +48,34 @@ export function parseFrameworkCommand(
   let shown = '';
   const command = new Command(program)
     .usage('[options] command [argument...]')
-    .helpOption('-h, --help', 'show this text and exit')
+    .helpOption(
+      customInstallOptions.includes('h') ? '--help' : '-h, --help',
+      'show this text and exit',
+    )
     .allowExcessArguments()
     .exitOverride()
     .configureOutput({ writeOut: (text) => (shown += text), writeErr: () => {} })
     .addHelpText('after', helpOfVerbs);
   addOptions(command, [
     { flags: `${RUN_SERVICE} <name>`, description: 'be the service', hidden: true },
-    { flags: '-d, --rundir <folder>', description: 'where it works', hidden: true },
+    { flags: '--rundir <folder>', description: 'where it works', hidden: true },
     ...custom.map(({ letter, value }) => ({
       flags: value ? `-${letter} <value>` : `-${letter}`,
       description: 'option of this service',
     })),
   ]);
   addOptions(command, ROWS);
-  addOptions(command, HOST_OPTIONS);
+  // The caller's own letters go before ours.
+  const isTaken = (flags: string): boolean => custom.some(({ letter }) => flags[1] === letter);
+  addOptions(
+    command,
+    // Without twistd's defaults, which are not those of services.
+    HOST_OPTIONS.map(({ default: _, ...row }) =>
+      isTaken(row.flags) ? { ...row, flags: row.flags.replace(/^-\w, /, '') } : row,
+    ),
+  );
   try {
-    command.parse(unabbreviated(own, command), { from: 'user' });
+    command.parse(withBareWaitLast(unabbreviated(own, command)), { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return { kind: 'show', text: shown };
@@ -72,8 +85,11 @@ export function parseFrameworkCommand(
 
   const [verb, ...operands] = command.args;
   const found = command.opts<ServiceCliOptions & { runService?: string; rundir?: string }>();
-  const { runService, rundir, ...rest } = found;
-  const options: ServiceCliOptions = rundir === undefined ? rest : { ...rest, cwd: rundir };
+  const { runService, rundir } = found;
+  const options = {
+    ...serviceOptionsOf(found),
+    ...(rundir === undefined ? {} : { cwd: rundir }),
+  };
   const host = givenOptions(command);
   if (runService !== undefined) {
     return { kind: 'run', name: runService, request: { operands, args, options, host } };
@@ -112,6 +128,15 @@ export function helpOfVerbs(): string {
   return `\nCommands:\n${lines.join('\n')}`;
 }
 
+/** Those of pywin32, which keep their abbreviations whatever we have besides. */
+const FIRST: readonly string[] = [
+  '--username',
+  '--password',
+  '--startup',
+  '--interactive',
+  '--wait',
+];
+
 /** getopt takes the beginning of a long option for the whole, where that is clear. */
 function unabbreviated(argv: readonly string[], command: Command): string[] {
   let isValue = false;
@@ -124,7 +149,9 @@ function unabbreviated(argv: readonly string[], command: Command): string[] {
     const [name = ''] = word.split('=', 1);
     const exact = command.options.find(({ long }) => long === name);
     const candidates = command.options.filter(({ long }) => long?.startsWith(name));
-    const option = exact ?? (candidates.length === 1 ? candidates[0] : undefined);
+    const first = candidates.filter(({ long = '' }) => FIRST.includes(long));
+    const [only, ...others] = first.length > 0 ? first : candidates;
+    const option = exact ?? (others.length === 0 ? only : undefined);
     isValue = option?.required === true && !word.includes('=');
     return option?.long === undefined ? word : option.long + word.slice(name.length);
   });

@@ -1,6 +1,8 @@
 /** The process of a service that a command line has installed: what it is run with, as a service or for debugging. */
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { MessageChannel } from 'node:worker_threads';
+import type { DeferredClock } from '../../deferred/index.ts';
 import { reactor } from '../../reactor/index.ts';
 import { Logger } from '../logging/logger.ts';
 import type { LoggingOptions } from '../logging/start-logging.ts';
@@ -10,6 +12,7 @@ import type { HostOptions } from './cli-options.ts';
 import { isWindowsError } from './errors.ts';
 import { EventLog } from './eventlog.ts';
 import { JobObject } from './ipc/job-object.ts';
+import { defaultSource } from './logs.ts';
 import type { ScmProcessApi } from './scm-api.ts';
 import { KoffiScm } from './scm-koffi.ts';
 import { MemoryScm } from './scm-memory.ts';
@@ -31,7 +34,7 @@ export interface ServiceRun {
 
 /** What every service's process is run with. */
 export function serviceMainOptions(run: ServiceRun): ServiceMainOptions {
-  const { name, host, directory, preshutdown, eventSource = name } = run;
+  const { name, host, directory, preshutdown, eventSource = defaultSource(name) } = run;
   const { logfile = '-' } = host;
   if (logfile !== '-') makeFolder(logfile);
   return {
@@ -49,7 +52,12 @@ export function serviceMainOptions(run: ServiceRun): ServiceMainOptions {
 
 /** The same for debugging: the log goes to standard output, and the service manager is one in memory. */
 export function debugOptions(run: ServiceRun, scm: ScmProcessApi): ServiceMainOptions {
-  return { ...mainOptions(run), log: loggingOptions(run.host), scm: () => scm };
+  return {
+    ...mainOptions(run),
+    log: loggingOptions(run.host),
+    directory: run.directory,
+    scm: () => scm,
+  };
 }
 
 /** Runs an application as the service that this process was started for. Gives the exit code. Never rejects. */
@@ -72,6 +80,15 @@ export function debugInstalledService(
   );
 }
 
+/** Who steps through a program in a debugger takes his time. Seconds. */
+const PATIENT = { connectTimeout: 86_400, controlTimeout: 86_400, hangTimeout: 86_400 };
+
+/** The reactor's, which once it has stopped wakes nobody for what is due at once, but does for what is due in a moment. */
+const CLOCK: DeferredClock = {
+  seconds: () => reactor.seconds(),
+  callLater: (delay, f, ...args) => reactor.callLater(Math.max(delay, 0.001), f, ...args),
+};
+
 /**
  * Has a service manager in memory start a service here. All but the manager is as it will be: the host, its time limits, the order of things. Ctrl+C is the reactor's stop, and so the service's.
  */
@@ -82,10 +99,11 @@ export function debugUnder(
   run: (scm: ScmProcessApi) => Promise<number>,
 ): Promise<number> {
   streams.out(`Debugging service ${name} - press Ctrl+C to stop.\n`);
-  const scm = new MemoryScm({ clock: reactor });
+  const scm = new MemoryScm({ clock: CLOCK, ...PATIENT });
   const manager = scm.openManager({ rights: ['create-service'] });
   const service = manager.createService({ name, imagePath: 'debug' }, ['start']);
-  return new Promise((resolve, reject) => {
+  const release = holdProcess();
+  return new Promise<number>((resolve, reject) => {
     scm.program('debug', (process) => {
       run(process).then((code) => {
         process.exit(code);
@@ -95,7 +113,14 @@ export function debugUnder(
     service.start(args).addErrback((failure) => {
       if (!isWindowsError(failure.value)) reject(failure.value);
     });
-  });
+  }).finally(release);
+}
+
+/** A reactor that has stopped keeps no process alive, and that is when the service has still to say how it ended. A port that is listened to does. Returns a function that ends it. */
+function holdProcess(): () => void {
+  const { port1 } = new MessageChannel();
+  port1.on('message', () => {});
+  return () => port1.close();
 }
 
 function mainOptions({ name, host: { stopTimeout } }: ServiceRun) {

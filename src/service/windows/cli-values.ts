@@ -61,8 +61,8 @@ export function parseRecovery(option: string, text: string): RecoveryAction[] {
 }
 
 /** Seconds, or 'never'. */
-export function parseResetPeriod(option: string, text: string): number | null {
-  return text.toLowerCase() === 'never' ? null : parseDuration(option, text);
+export function parseResetPeriod(option: string, text: string): number | 'never' {
+  return text.toLowerCase() === 'never' ? 'never' : parseDuration(option, text);
 }
 
 export function parseSidType(option: string, text: string): SidType {
@@ -80,6 +80,12 @@ export function parseVariable(option: string, text: string): readonly [string, s
 
 export function parseCount(option: string, text: string): number {
   return /^\d{1,6}$/.test(text) ? Number(text) : refuse(option, text, 'a whole number, 0 or more');
+}
+
+/** What can be a source's name in the event log, which is a key of the registry. */
+export function parseEventSource(option: string, text: string): string {
+  if (text !== '' && text.length <= 255 && !/[\\\0]/.test(text)) return text;
+  return refuse(option, text, '1 to 255 letters without a backslash');
 }
 
 /** A code from 128 to 255. */

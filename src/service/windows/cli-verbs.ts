@@ -1,7 +1,7 @@
 /** The commands by which a service is managed: what each does, says, and ends with. */
 import { UsageError } from '../errors.ts';
 import { CommandConsole } from './cli-console.ts';
-import { commandLineOf, type Installable, setupOf } from './cli-install.ts';
+import { commandLineOf, type Installable, readCommandLine, setupOf } from './cli-install.ts';
 import {
   type HostOptions,
   misplacedOptions,
@@ -12,7 +12,8 @@ import { describeService, stateText, statusFields, statusLines } from './cli-sta
 import type { ServiceSystem } from './cli-system.ts';
 import { parseControl } from './cli-values.ts';
 import { examine } from './doctor.ts';
-import { isWindowsError, type WindowsError } from './errors.ts';
+import { isWindowsError } from './errors.ts';
+import { describeExit } from './exit-codes.ts';
 import {
   changeServiceConfig,
   installService,
@@ -25,9 +26,9 @@ import {
   stopService,
   waitForServiceStatus,
 } from './functions.ts';
-import { defaultLogFile, logFileOf } from './logs.ts';
+import { defaultLogFile, defaultSource, logFileOf } from './logs.ts';
 import { fullAccount, isUser, passwordFor } from './passwords.ts';
-import type { RecoveryPlan } from './scm-api.ts';
+import type { ServiceSettings } from './scm-api.ts';
 
 /** A command, as it was given. */
 export interface VerbRequest {
@@ -83,7 +84,7 @@ const RUN: Readonly<Record<ServiceVerb, (context: Context) => Promise<number>>> 
 };
 
 /** Lines of the log that are shown when a start has failed, and by the command logs. */
-const LOG_LINES_ON_FAILURE = 10;
+const LOG_LINES_ON_FAILURE = 20;
 const LOG_LINES = 50;
 /** What `install --customize` gives when its last step fails; pywin32 has it so. */
 const CUSTOMIZE_FAILED = -1;
@@ -104,11 +105,12 @@ export async function performVerb(
     command: verb,
     service: target.name,
   });
+  const wait = options.wait === false ? false : (options.timeout ?? options.wait);
   const how: StopServiceOptions = {
     scm: system.scm,
     clock: system.clock,
     machine: options.machine,
-    wait: options.wait === false ? false : (options.timeout ?? options.wait),
+    wait: wait === 0 ? false : wait,
     dependents: options.force,
   };
   try {
@@ -120,10 +122,20 @@ export async function performVerb(
 }
 
 /** @throws {UsageError} */
-function check({ verb, operands, args, options }: VerbRequest): void {
+function check({ verb, operands, args, options, host }: VerbRequest): void {
   const [option] = misplacedOptions(options, verb);
   if (option !== undefined) {
     throw new UsageError(`Option ${option} does not go with command ${JSON.stringify(verb)}`);
+  }
+  if (
+    options.delayed &&
+    options.startup !== undefined &&
+    options.startup.startType !== 'automatic'
+  ) {
+    throw new UsageError('Option --delayed goes with an automatic start only');
+  }
+  if (host.logfile === '-' && verb !== 'debug') {
+    throw new UsageError('A service has no standard output to log to: give --logfile a file');
   }
   for (const name of ['perfmonini', 'perfmondll'] as const) {
     if (options[name] === undefined) continue;
@@ -177,7 +189,7 @@ async function install(context: Context): Promise<number> {
 async function update(context: Context): Promise<number> {
   const service = openService(context.target.name, ['query-config'], context.how);
   service.close(); // so that 1060 comes before anybody is asked for a password
-  return await change(context, current(context) ?? { imagePath: '', recovery: null });
+  return await change(context, current(context) ?? { imagePath: '', settings: {} });
 }
 
 async function change(context: Context, existing: Existing): Promise<number> {
@@ -205,13 +217,13 @@ async function remove(context: Context): Promise<number> {
 /** What is registered now. */
 interface Existing {
   readonly imagePath: string;
-  readonly recovery: RecoveryPlan | null;
+  readonly settings: Partial<ServiceSettings>;
 }
 
 function current({ target, how }: Context): Existing | null {
   try {
     const { config, settings } = describeService(target.name, how);
-    return { imagePath: config.imagePath, recovery: settings.recovery ?? null };
+    return { imagePath: config.imagePath, settings };
   } catch (error) {
     // Also a name that Windows refuses, and a registration that is not for everybody's eyes: what comes next says so.
     if (isWindowsError(error, 1060, 1072, 123, 5)) return null;
@@ -222,11 +234,7 @@ function current({ target, how }: Context): Existing | null {
 async function setupFor(context: Context, existing: Existing | null): Promise<ServiceSetup> {
   const { target, options, system } = context;
   const imagePath = plannedCommandLine(context, existing?.imagePath);
-  const setup = setupOf(target, options, {
-    imagePath,
-    fresh: existing === null,
-    plan: existing?.recovery ?? null,
-  });
+  const setup = setupOf(target, options, imagePath, existing?.settings ?? null);
   const { account } = setup;
   if (account === undefined) {
     const way = (['password', 'passwordEnv', 'passwordStdin'] as const).find(
@@ -295,15 +303,14 @@ function attempt(console: CommandConsole, otherwise: string, f: () => void): voi
     f();
   } catch (error) {
     if (!(error instanceof Error)) throw error;
-    const number = isWindowsError(error) ? ` (${(error as WindowsError).winerror})` : '';
-    console.warn(`${otherwise}: ${error.message}${number}`);
+    console.warn(`${otherwise}: ${error.message}`);
   }
 }
 
-/** Its name in the event log. */
+/** Its name in the event log: what is said now, or was when it was installed. */
 function sourceOf({ target, options }: Context, imagePath: string): string {
-  const [, installed] = /--event-source "?([^" ]+)/.exec(imagePath) ?? [];
-  return options.eventSource ?? installed ?? target.name;
+  const installed = readCommandLine(imagePath)?.flags['--event-source'];
+  return options.eventSource ?? installed ?? defaultSource(target.name);
 }
 
 // --------------------------------------------------------------------------------------------- life
@@ -347,7 +354,11 @@ async function stop({ target, console, how }: Context): Promise<number> {
   console.say(`Stopping service ${target.name}`);
   const reached = await stopService(target.name, how);
   console.tell({ status: reached });
-  console.say(reached.state === 'stopped' ? 'Service stopped' : `Service is ${stateText(reached)}`);
+  const stopped = reached.state === 'stopped';
+  console.say(stopped ? 'Service stopped' : `Service is ${stateText(reached)}`);
+  if (stopped && reached.win32ExitCode !== 0) {
+    console.warn(`It ended with ${describeExit(reached)}`);
+  }
   return 0;
 }
 
@@ -361,7 +372,7 @@ async function turn(
   const service = openService(target.name, ['pause-continue', 'query-status'], how);
   try {
     let reached = await service.control(verb);
-    if (how.wait !== false && how.wait !== 0) {
+    if (how.wait !== false) {
       const timeout = typeof how.wait === 'number' ? how.wait : undefined;
       reached = await waitForServiceStatus(target.name, state, timeout, how);
     }

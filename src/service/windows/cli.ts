@@ -127,20 +127,18 @@ function programOf(cls: ServiceFrameworkClass, script: string): ServiceProgram {
 
 async function runIt(
   cls: ServiceFrameworkClass,
-  { name, request: { options, host } }: Extract<FrameworkRequest, { kind: 'run' }>,
+  { name, request: { options, host, args } }: Extract<FrameworkRequest, { kind: 'run' }>,
 ): Promise<number> {
   if (name.toLowerCase() !== cls._svc_name_.toLowerCase()) return NOT_IN_EXE;
   const { serviceMainOptions } = await import('./cli-run.ts');
-  return await runFrameworkService(
-    cls,
-    serviceMainOptions({
-      name: cls._svc_name_,
-      host,
-      directory: options.cwd,
-      preshutdown: options.preshutdown !== undefined,
-      eventSource: options.eventSource,
-    }),
-  );
+  const main = serviceMainOptions({
+    name: cls._svc_name_,
+    host,
+    directory: options.cwd,
+    preshutdown: options.preshutdown !== undefined,
+    eventSource: options.eventSource,
+  });
+  return await runFrameworkService(cls, { ...main, args });
 }
 
 function standardStreams(): Streams {

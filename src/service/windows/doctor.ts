@@ -182,7 +182,7 @@ function commandLine(
       advice: 'Put it back, or have the command update write the command line anew.',
     });
   }
-  if (isUnderHome(program) || (application !== undefined && isUnderHome(application))) {
+  if ([program, read?.script ?? '', application ?? ''].some(isUnderHome)) {
     findings.push({
       level: 'warn',
       check,

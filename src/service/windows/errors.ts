@@ -13,6 +13,7 @@ const ERRORS: ReadonlyMap<number, Entry> = new Map([
   [0, entry('NO_ERROR', 'No error')],
   [2, entry('ERROR_FILE_NOT_FOUND', 'There is no program, file or object of this name')],
   [3, entry('ERROR_PATH_NOT_FOUND', 'A folder on the way to the file does not exist')],
+  [4, entry('ERROR_TOO_MANY_OPEN_FILES', 'The process has too many files open')],
   [
     5,
     entry(
@@ -20,11 +21,12 @@ const ERRORS: ReadonlyMap<number, Entry> = new Map([
       'Access is denied: it takes more rights, often those of an administrator',
     ),
   ],
-  [6, entry('ERROR_INVALID_HANDLE', 'The handle is closed or was never open')],
+  [6, entry('ERROR_INVALID_HANDLE', 'It is closed, or the name belongs to something else')],
   [8, entry('ERROR_NOT_ENOUGH_MEMORY', 'There is not enough memory')],
   [13, entry('ERROR_INVALID_DATA', 'The data makes no sense')],
   [53, entry('ERROR_BAD_NETPATH', 'The machine was not found on the network')],
   [87, entry('ERROR_INVALID_PARAMETER', 'An argument is wrong, or does not go with the others')],
+  [109, entry('ERROR_BROKEN_PIPE', 'The other end of the pipe is closed')],
   [120, entry('ERROR_CALL_NOT_IMPLEMENTED', 'The service does not understand this control')],
   [
     123,
@@ -36,6 +38,7 @@ const ERRORS: ReadonlyMap<number, Entry> = new Map([
   [124, entry('ERROR_INVALID_LEVEL', 'This system does not know the setting')],
   [183, entry('ERROR_ALREADY_EXISTS', 'It exists already')],
   [231, entry('ERROR_PIPE_BUSY', 'All instances of the pipe are busy')],
+  [234, entry('ERROR_MORE_DATA', 'There is more data than fits')],
   [288, entry('ERROR_NOT_OWNER', 'The caller does not own the mutex')],
   [298, entry('ERROR_TOO_MANY_POSTS', 'The semaphore would exceed its maximum')],
   [1051, entry('ERROR_DEPENDENT_SERVICES_RUNNING', 'Services that depend on it are running')],
@@ -113,6 +116,7 @@ const ERRORS: ReadonlyMap<number, Entry> = new Map([
   ],
   [1083, entry('ERROR_SERVICE_NOT_IN_EXE', 'The program does not contain this service')],
   [1115, entry('ERROR_SHUTDOWN_IN_PROGRESS', 'The system is going down')],
+  [1168, entry('ERROR_NOT_FOUND', 'There is none, or not any more')],
   [1243, entry('ERROR_SERVICE_NOT_FOUND', 'There is no such service')],
   [1305, entry('ERROR_UNKNOWN_REVISION', 'The revision of the security descriptor is unknown')],
   [1314, entry('ERROR_PRIVILEGE_NOT_HELD', 'The account lacks a privilege that this needs')],
@@ -120,6 +124,7 @@ const ERRORS: ReadonlyMap<number, Entry> = new Map([
   [1336, entry('ERROR_INVALID_ACL', 'The access list makes no sense')],
   [1337, entry('ERROR_INVALID_SID', 'The security identifier makes no sense')],
   [1338, entry('ERROR_INVALID_SECURITY_DESCR', 'The security descriptor makes no sense')],
+  [1455, entry('ERROR_COMMITMENT_LIMIT', 'There is not that much memory')],
   [1722, entry('RPC_S_SERVER_UNAVAILABLE', 'The machine does not answer')],
 ]);
 
@@ -163,9 +168,14 @@ export class WindowsError extends ServiceError {
   }
 }
 
-/** Whether `error` is Windows' refusal with one of these numbers, or with any. */
-export function isWindowsError(error: unknown, ...winerrors: number[]): error is WindowsError {
-  return (
-    error instanceof WindowsError && (winerrors.length === 0 || winerrors.includes(error.winerror))
-  );
+/**
+ * Whether `error` is Windows' refusal, with one of these, or with any.
+ * @param which numbers or names: 5, 'ERROR_ACCESS_DENIED'
+ */
+export function isWindowsError(
+  error: unknown,
+  ...which: ReadonlyArray<number | string>
+): error is WindowsError {
+  if (!(error instanceof WindowsError)) return false;
+  return which.length === 0 || which.includes(error.winerror) || which.includes(error.code);
 }

@@ -237,13 +237,19 @@ export class FrameworkRoot extends Service implements Controllable {
   }
 }
 
+/** Options of `runFrameworkService`. */
+export interface FrameworkServiceOptions extends Omit<ServiceMainOptions, 'name'> {
+  /** Arguments that it gets with every start, before those of the start. */
+  readonly args?: readonly string[] | undefined;
+}
+
 /**
  * Runs a framework service in the process that the manager started for it.
  * @returns the exit code, with which the caller ends the process. Never rejects.
  */
 export function runFrameworkService(
   cls: ServiceFrameworkClass,
-  options: Omit<ServiceMainOptions, 'name'>,
+  { args: always = [], ...options }: FrameworkServiceOptions,
 ): Promise<number> {
   const name = cls._svc_name_;
   return runApplicationAsService({
@@ -251,7 +257,10 @@ export function runFrameworkService(
     name,
     load: ({ args }, host) => ({
       name,
-      service: new FrameworkRoot(cls, { args, host, clock: options.reactor }),
+      service: new FrameworkRoot(cls, {
+        ...{ args: [...always, ...args], host },
+        clock: options.reactor,
+      }),
     }),
   });
 }

@@ -28,7 +28,7 @@ import type {
   ServiceStatus,
 } from './scm-api.ts';
 import { KoffiScm } from './scm-koffi.ts';
-import { type WaitOptions, waitForState } from './service-wait.ts';
+import { UnexpectedServiceState, type WaitOptions, waitForState } from './service-wait.ts';
 
 /** Options of all these functions. */
 export interface ServiceFunctionOptions {
@@ -139,9 +139,7 @@ export const removeService = inlineCallbacks(function* (
   const rights: ServiceRight[] = ['query-status', 'stop', 'delete', 'enumerate-dependents'];
   const service = openService(name, rights, options);
   try {
-    if (service.queryStatus().state !== 'stopped') {
-      yield* wait(stopIt(service, { ...options, wait: options.wait || true }));
-    }
+    yield* wait(stopIt(service, { ...options, wait: options.wait || true, ifRunning: true }));
     try {
       service.delete();
     } catch (error) {
@@ -200,14 +198,11 @@ export const restartService = inlineCallbacks(function* (
   const rights: ServiceRight[] = ['start', 'stop', 'query-status', 'enumerate-dependents'];
   const service = openService(name, rights, options);
   try {
-    let stopped: readonly string[] = [];
-    if (service.queryStatus().state !== 'stopped') {
-      // Whether or not the caller waits for the end, it cannot start before it has stopped.
-      stopped = (yield* wait(stopIt(service, { ...options, wait: options.wait || true })))
-        .dependents;
-    }
+    // Whether or not the caller waits for the end, it cannot start before it has stopped.
+    const stop = stopIt(service, { ...options, wait: options.wait || true, ifRunning: true });
+    const { dependents } = yield* wait(stop);
     const status = yield* wait(startIt(service, args, options));
-    for (const dependent of [...stopped].reverse()) {
+    for (const dependent of [...dependents].reverse()) {
       yield* wait(startService(dependent, [], options));
     }
     return status;
@@ -388,12 +383,14 @@ const startIt = inlineCallbacks(function* (
   return yield* wait(waitForState(service, 'running', patience));
 });
 
-/** Stops it, and before it the services that depend on it; those are named in the result. */
+/** Stops it, and before it the services that depend on it; those are named in the result. With `ifRunning` it may have stopped already. */
 const stopIt = inlineCallbacks(function* (
   service: ScmService,
-  options: StopServiceOptions,
+  { ifRunning = false, ...options }: StopServiceOptions & { readonly ifRunning?: boolean },
 ): Generator<unknown, { status: ServiceStatus; dependents: readonly string[] }> {
   const dependents: string[] = [];
+  const now = service.queryStatus();
+  if (ifRunning && now.state === 'stopped') return { status: now, dependents };
   if (options.dependents === true) {
     for (const { name } of service.dependents({ state: 'active' })) {
       yield* wait(stopService(name, { ...options, dependents: false, wait: options.wait || true }));
@@ -404,17 +401,31 @@ const stopIt = inlineCallbacks(function* (
   try {
     yield* wait(service.control('stop'));
   } catch (error) {
-    // It is stopping already, or starting and hears nothing before it runs: then it is told again.
     const { state } = service.queryStatus();
-    if (!isWindowsError(error, 1061) || patience === null) throw error;
-    if (state === 'start-pending') {
-      yield* wait(waitForState(service, 'running', patience));
-      yield* wait(service.control('stop'));
-    } else if (state !== 'stop-pending' && state !== 'stopped') throw error;
+    const stopped = ifRunning && isWindowsError(error, 1062);
+    const pending = patience !== null && isWindowsError(error, 1061);
+    if (!stopped && !pending) throw error;
+    // While it starts it hears nothing; when it runs it is told again.
+    if (pending && state === 'start-pending') yield* wait(stopWhenRunning(service, patience));
+    else if (state !== 'stop-pending' && state !== 'stopped') throw error;
   }
   if (patience === null) return { status: service.queryStatus(), dependents };
   const status = yield* wait(waitForState(service, 'stopped', { ...patience, onItsWay: false }));
   return { status, dependents };
+});
+
+/** Tells a service that starts to stop, once it can be told. One that does not come to run has stopped as well. */
+const stopWhenRunning = inlineCallbacks(function* (
+  service: ScmService,
+  patience: WaitOptions,
+): Generator<unknown, void> {
+  try {
+    yield* wait(waitForState(service, 'running', patience));
+  } catch (error) {
+    if (error instanceof UnexpectedServiceState && error.status.state === 'stopped') return;
+    throw error;
+  }
+  yield* wait(service.control('stop'));
 });
 
 /** Fires when there is no service of that name. */

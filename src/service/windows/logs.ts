@@ -12,7 +12,14 @@ export function defaultLogFile(
   environment: Readonly<Record<string, string | undefined>>,
 ): string {
   const data = environment['ProgramData'] ?? 'C:\\ProgramData';
-  return win32.join(data, 'strand', 'logs', `${service}.log`);
+  // A service's name may have letters, and be of a length, that a file's must not.
+  const name = service.replaceAll(/[<>:"/\\|?*\p{Cc}]/gu, '_').slice(0, 200);
+  return win32.join(data, 'strand', 'logs', `${name}.log`);
+}
+
+/** A service's name in the event log unless it is told otherwise. */
+export function defaultSource(service: string): string {
+  return service.slice(0, 255);
 }
 
 /** The log file that a service's command line names; null when it names none. */

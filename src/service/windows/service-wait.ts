@@ -29,17 +29,14 @@ const CANNOT_ACCEPT = 1061;
 export class UnexpectedServiceState extends WindowsError {
   /** The status that it has instead. */
   readonly status: ServiceStatus;
-  /** That status in words. */
-  readonly detail: string;
-
   constructor(operation: string, status: ServiceStatus) {
     super(unexpectedCode(status), operation);
     this.status = status;
-    this.detail =
+    const detail =
       status.state === 'stopped'
         ? `it stopped with exit code ${describeExit(status)}`
         : `it is ${status.state}`;
-    this.message = `Cannot ${operation}: ${this.detail}`;
+    this.message = `Cannot ${operation}: ${detail}`;
   }
 }
 

@@ -63,6 +63,7 @@ describe('A server that runs out of descriptors', () => {
     expect(await first.outcome).to.equal('served');
     expect(await ask('dial')).to.equal('connected');
     expect(await ask('listen')).to.equal('listening');
+    expect(await ask('warnings')).to.deep.equal([]);
 
     await ask(String(LEFT));
     const crowd = Array.from({ length: 4 * LEFT }, dial);
@@ -73,6 +74,9 @@ describe('A server that runs out of descriptors', () => {
     expect(await talk(first.socket)).to.equal('served');
     expect(await ask('load')).to.be.below(0.5);
     expect(await ask('events')).to.be.below(10);
+    const warnings = process.platform === 'linux' ? ['Descriptors run out'] : [];
+    const said = (await ask('warnings')) as string[]; // as the fixture has it
+    expect(said.map((text) => text.split(':')[0])).to.deep.equal(warnings);
 
     // What else needs a descriptor fails as it should, and so costs nothing.
     await ask('0');

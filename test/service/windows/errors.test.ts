@@ -47,11 +47,13 @@ describe('WindowsError', () => {
     expect(error.code).to.equal('ERR_WINDOWS');
   });
 
-  it('isWindowsError() looks at the number', () => {
+  it('isWindowsError() looks at the number or the name', () => {
     const error = new WindowsError(5, 'do it');
     expect(isWindowsError(error)).to.equal(true);
     expect(isWindowsError(error, 6, 5)).to.equal(true);
     expect(isWindowsError(error, 6)).to.equal(false);
+    expect(isWindowsError(error, 6, 'ERROR_ACCESS_DENIED')).to.equal(true);
+    expect(isWindowsError(error, 'ERROR_INVALID_HANDLE')).to.equal(false);
     expect(isWindowsError(new Error('5'), 5)).to.equal(false);
   });
 });

@@ -453,6 +453,12 @@ describe('MemoryScm', () => {
   });
 
   describe('controls', () => {
+    it('reach a process of its own under whatever name it registered', () => {
+      const service = started(create('called otherwise'));
+      expect(outcome(service.control('stop'))).to.equal(0);
+      expect(program.events.map(({ type }) => type)).to.deep.equal(['stop']);
+    });
+
     it('reach the handler, whose answer is the outcome', () => {
       const service = started(create());
       program.answer = ({ code }) => (code === 200 ? 0 : 120);

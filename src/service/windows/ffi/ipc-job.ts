@@ -124,6 +124,22 @@ export const jobKernel: JobKernel = {
   },
   openJob: (name, operation) => opened(openJobObject(JOB_OBJECT_ALL_ACCESS, 0, name), operation),
 
+  limits(handle, operation) {
+    const bytes = query(handle, EXTENDED_LIMITS, operation);
+    const flags = bytes.readUInt32LE(16);
+    const when = (flag: number, read: () => number | bigint): number | undefined =>
+      (flags & flag) === 0 ? undefined : Number(read());
+    return {
+      killOnClose: (flags & LIMIT.killOnJobClose) !== 0,
+      breakaway: (flags & LIMIT.breakawayOk) !== 0,
+      silentBreakaway: (flags & LIMIT.silentBreakawayOk) !== 0,
+      dieOnUnhandledException: (flags & LIMIT.dieOnUnhandledException) !== 0,
+      activeProcesses: when(LIMIT.activeProcess, () => bytes.readUInt32LE(40)),
+      processMemory: when(LIMIT.processMemory, () => bytes.readBigUInt64LE(112)),
+      jobMemory: when(LIMIT.jobMemory, () => bytes.readBigUInt64LE(120)),
+    };
+  },
+
   setLimits(handle, limits, operation) {
     const { kind, size } = EXTENDED_LIMITS;
     check(setInformation(handle, kind, limitsOf(limits), size), operation);

@@ -1,4 +1,6 @@
 /** Shared memory: file mappings without a file (memoryapi.h). */
+import { setFlagsFromString } from 'node:v8';
+import { runInThisContext } from 'node:vm';
 import type { MappedView, MemoryKernel } from '../ipc/kernel.ts';
 import { closeHandle, createOrOpen, opened } from './ipc-object.ts';
 import { type Address, check, memory, native, type Pointer, viewOf } from './koffi.ts';
@@ -79,8 +81,21 @@ type Transferable = ArrayBuffer & { transfer?(): ArrayBuffer };
  * @throws {TypeError} when that cannot be done
  */
 export function detach(bytes: Transferable): void {
-  // Up to Node 20 cloning moves memory that is not Node's own, from 22 on only this does.
   if (bytes.transfer !== undefined) bytes.transfer();
-  else structuredClone(bytes, { transfer: [bytes] });
+  else detachByEngine(bytes);
   if (bytes.byteLength > 0) throw new TypeError('Cannot detach shared memory');
+}
+
+/** Node 20 has no other way: it copies memory that is not its own instead of moving it, and only V8 itself can let go of it. */
+function detachByEngine(bytes: ArrayBuffer): void {
+  setFlagsFromString('--allow-natives-syntax');
+  try {
+    // A function made of this text takes an ArrayBuffer.
+    const take = runInThisContext('(bytes) => %ArrayBufferDetach(bytes)') as (
+      b: ArrayBuffer,
+    ) => void;
+    take(bytes);
+  } finally {
+    setFlagsFromString('--no-allow-natives-syntax');
+  }
 }

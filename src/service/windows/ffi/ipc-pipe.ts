@@ -91,6 +91,7 @@ class Instance implements PipeInstance {
   #handle: Handle | null;
   /** Of a connection that is waited for: Windows writes to it, so it must stay where it is. */
   #accepting: Buffer | null = null;
+  #closed: (() => void) | undefined;
 
   constructor(handle: Handle, { operation }: NewPipe) {
     this.#handle = handle;
@@ -117,7 +118,7 @@ class Instance implements PipeInstance {
       const failure = getOverlappedResult(handle, overlapped, bytes, 0) === 0 ? lastError() : 0;
       this.#accepting = null;
       closeHandle(event);
-      if (this.#handle === null) closeHandle(handle);
+      if (this.#handle === null) this.#close(handle);
       else done(failure === 0 ? null : new WindowsError(failure, this.#operation));
     });
     this.#accepting = overlapped;
@@ -137,13 +138,22 @@ class Instance implements PipeInstance {
     return descriptor;
   }
 
-  close(): void {
+  close(closed?: () => void): void {
     const handle = this.#handle;
-    if (handle === null) return;
+    if (handle === null) {
+      closed?.();
+      return;
+    }
     this.#handle = null;
+    this.#closed = closed;
     // Windows still writes to the memory of a call that it has not given back: then what waits for it closes the handle.
-    if (this.#accepting === null) closeHandle(handle);
+    if (this.#accepting === null) this.#close(handle);
     else cancelIoEx(handle, this.#accepting);
+  }
+
+  #close(handle: Handle): void {
+    closeHandle(handle);
+    this.#closed?.();
   }
 
   #open(): Handle {

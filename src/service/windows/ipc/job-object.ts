@@ -28,7 +28,8 @@ const NO_LIMITS: JobLimits = {
  * job.assignSelf();
  */
 export class JobObject extends KernelObject<JobKernel> {
-  #limits: JobLimits;
+  /** As this object set them; null until it does, for one that was there before. */
+  #limits: JobLimits | null;
 
   /**
    * Makes it, or opens the one of that name; then the limits given are set on it.
@@ -46,7 +47,7 @@ export class JobObject extends KernelObject<JobKernel> {
       ? { handle: kernel.openJob(requireName('job', name), operation), created: false }
       : kernel.createJob({ name: checked, access, operation });
     super(kernel, 'job', checked, made);
-    this.#limits = { ...NO_LIMITS, killOnClose: made.created };
+    this.#limits = made.created ? { ...NO_LIMITS, killOnClose: true } : null;
     // One that was there keeps the limits that it has, unless some are given.
     if (!made.created && Object.keys(limits).length === 0) return;
     try {
@@ -63,14 +64,15 @@ export class JobObject extends KernelObject<JobKernel> {
   }
 
   /**
-   * Changes the limits given; the others stay as this object set them.
+   * Changes the limits given; the others stay as they are. One that is undefined is lifted.
    * @throws {RangeError} a limit that makes no sense
    * @throws {WindowsError} 6 closed, 87 Windows refuses them
    */
   setLimits(limits: Partial<JobLimits>): void {
     checkLimits(limits);
-    const all = { ...this.#limits, ...limits };
-    this.kernel.setLimits(this.handleTo('limit'), all, this.operation('limit'));
+    const [handle, operation] = [this.handleTo('limit'), this.operation('limit')];
+    const all = { ...(this.#limits ?? this.kernel.limits(handle, operation)), ...limits };
+    this.kernel.setLimits(handle, all, operation);
     this.#limits = all;
   }
 

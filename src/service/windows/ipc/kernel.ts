@@ -91,8 +91,8 @@ export interface PipeInstance {
   clientProcessId(): number;
   /** Gives it up as a descriptor of Node's, which now owns it. */
   toDescriptor(): number;
-  /** Closes it, unless it was given up. Twice is nothing. */
-  close(): void;
+  /** Closes it, unless it was given up. Twice is nothing. Calls `closed` once it is gone, which may be at once. */
+  close(closed?: () => void): void;
 }
 
 /** How an instance of a pipe is made. */
@@ -141,6 +141,8 @@ export interface JobAccounting {
 export interface JobKernel extends HandleKernel {
   createJob(object: NewObject): Created;
   openJob(name: string, operation: string): Handle;
+  /** What it limits now. Wine says nothing. */
+  limits(handle: Handle, operation: string): JobLimits;
   setLimits(handle: Handle, limits: JobLimits, operation: string): void;
   /** @param pid null for this process */
   assign(handle: Handle, pid: number | null, operation: string): void;

@@ -173,8 +173,8 @@ export class Mutex extends KernelObject<SyncKernel> {
   protected override closing(): boolean {
     const error = this.closedError('wait for');
     for (const attempt of [...this.#attempts]) attempt.fail(error);
-    this.#hold?.release();
     this.#gate.leave();
+    this.#hold?.release();
     return true;
   }
 }

@@ -6,7 +6,7 @@
  * `reactor.connectUNIX`.
  */
 import { closeSync } from 'node:fs';
-import { type Deferred, fail, reportFailure, succeed } from '../../../deferred/index.ts';
+import { Deferred, Failure, fail, reportFailure, succeed } from '../../../deferred/index.ts';
 import {
   CannotListenError,
   type IProtocolFactory,
@@ -70,6 +70,8 @@ export class NamedPipeServer implements ListeningPort {
   #retry: { cancel(): void } | null = null;
   #trigger: ReturnType<ReactorCore['addSystemEventTrigger']> | null = null;
   #listening = false;
+  /** Fires when the instances that waited are gone. */
+  #stopping: Deferred<void> | null = null;
 
   /**
    * It does not listen yet.
@@ -110,7 +112,7 @@ export class NamedPipeServer implements ListeningPort {
     try {
       this.#factory.doStart();
     } catch (error) {
-      this.#close();
+      this.#close(() => {});
       throw error;
     }
     this.#trigger = this.#reactor.addSystemEventTrigger('during', 'shutdown', () => {
@@ -121,19 +123,36 @@ export class NamedPipeServer implements ListeningPort {
     this.#log('info', `listening on ${this.path}`);
   }
 
-  /** Takes no more connections; those that stand go on. Fires with undefined; fails with what `factory.doStop` threw. */
+  /** Takes no more connections; those that stand go on. Fires with undefined, once the name is free; fails with what `factory.doStop` threw. */
   stopListening(): Deferred<void> {
+    if (this.#stopping !== null) return this.#alsoStopped(this.#stopping);
     if (!this.#listening) return succeed(undefined);
-    this.#close();
+    const stopping = new Deferred<void>();
+    this.#stopping = stopping;
     if (this.#trigger !== null) this.#reactor.removeSystemEventTrigger(this.#trigger);
     this.#trigger = null;
-    this.#log('info', `closed ${this.path}`);
-    try {
-      this.#factory.doStop();
-    } catch (error) {
-      return fail(error);
-    }
-    return succeed(undefined);
+    this.#close(() => {
+      this.#stopping = null;
+      this.#log('info', `closed ${this.path}`);
+      try {
+        this.#factory.doStop();
+      } catch (error) {
+        stopping.errback(new Failure(error));
+        return;
+      }
+      stopping.callback(undefined);
+    });
+    return stopping;
+  }
+
+  /** The failure, if there is one, is for whoever stopped it first. */
+  #alsoStopped(stopping: Deferred<void>): Deferred<void> {
+    const result = new Deferred<void>();
+    stopping.addBoth((outcome) => {
+      result.callback(undefined);
+      return outcome;
+    });
+    return result;
   }
 
   loseConnection(): Deferred<void> {
@@ -145,12 +164,19 @@ export class NamedPipeServer implements ListeningPort {
     return new UNIXAddress(this.path);
   }
 
-  #close(): void {
+  #close(closed: () => void): void {
     this.#listening = false;
     this.#retry?.cancel();
     this.#retry = null;
-    for (const instance of this.#pending) instance.close();
+    const instances = [...this.#pending];
     this.#pending.clear();
+    let left = instances.length;
+    const gone = (): void => {
+      left -= 1;
+      if (left === 0) closed();
+    };
+    for (const instance of instances) instance.close(gone);
+    if (instances.length === 0) closed();
   }
 
   /** Makes an instance that waits for a client. @throws {WindowsError} */
@@ -203,13 +229,19 @@ export class NamedPipeServer implements ListeningPort {
 
   #serve(instance: PipeInstance): void {
     let descriptor: number | null = null;
+    const factory: Pick<IProtocolFactory, 'buildProtocol'> = {
+      buildProtocol: (address) => {
+        descriptor = null; // the reactor has it, and closes it
+        return this.#factory.buildProtocol(address);
+      },
+    };
     try {
       descriptor = instance.toDescriptor();
-      this.#reactor.adoptStreamConnection(descriptor, 'UNIX', this.#factory);
+      this.#reactor.adoptStreamConnection(descriptor, 'UNIX', factory);
     } catch (error) {
       instance.close();
       reportFailure(error, `Unhandled error in serving a client of ${this.path}`);
-      if (descriptor !== null && isRefusal(error)) closeSync(descriptor);
+      if (descriptor !== null) closeSync(descriptor);
     }
   }
 
@@ -217,11 +249,6 @@ export class NamedPipeServer implements ListeningPort {
     const system = this.#factory.logPrefix?.() ?? this.#factory.constructor.name;
     logEvent({ level, system, message: `${system} ${message}` });
   }
-}
-
-/** Whether the reactor left the descriptor open: it says so by these. */
-function isRefusal(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ERR_UNSUPPORTED_SOCKET_TYPE';
 }
 
 /** An endpoint that listens on a named pipe, for `StreamServerEndpointService` and its like. */

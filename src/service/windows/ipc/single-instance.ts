@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { DeferredFilesystemLock } from '../../../deferred/index.ts';
+import { DeferredFilesystemLock, NotAcquiredError } from '../../../deferred/index.ts';
 import { AlreadyRunning } from './errors.ts';
 import type { SyncKernel } from './kernel.ts';
 import { Mutex } from './mutex.ts';
@@ -12,7 +12,10 @@ import { Mutex } from './mutex.ts';
 export interface SingleInstanceOptions {
   /** Once per machine, or per session of a user. Counts on Windows only. Default 'machine'. */
   readonly scope?: 'machine' | 'session';
-  /** Where the file is; all who compete must agree. Counts on systems other than Windows only. Default: the temporary folder. */
+  /**
+   * Where the file is; all who compete must agree. Counts on systems other than Windows only. Default: the temporary folder, which some systems clear of old files: what runs for weeks had better
+   * take another, such as /run or /var/lock.
+   */
   readonly directory?: string;
   /** Windows only: who else may try to take the name, in SDDL (see `accessList`). Whoever may not fails with a WindowsError 5, and does not run twice either. */
   readonly access?: string | null;
@@ -62,7 +65,13 @@ function byFile(name: string, options: SingleInstanceOptions): SingleInstance {
   const file = join(options.directory ?? tmpdir(), `${plain(name)}.lock`);
   const lock = new DeferredFilesystemLock(file);
   if (!lock.lock()) throw new AlreadyRunning(name, ownerOf(file));
-  return instance(name, lock.clean, () => lock.unlock());
+  return instance(name, lock.clean, () => {
+    try {
+      lock.unlock();
+    } catch (error) {
+      if (!(error instanceof NotAcquiredError)) throw error; // otherwise somebody has removed the file: there is nothing to give back
+    }
+  });
 }
 
 function instance(name: string, clean: boolean, give: () => void): SingleInstance {

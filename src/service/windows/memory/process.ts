@@ -152,8 +152,11 @@ export class MemoryScmProcess implements ScmProcessApi {
   }
 
   #handle({ service, event }: PendingControl): number {
+    // A process of its own may have registered it under any name.
+    const [only, ...others] = this.#handlers.values();
+    const own = others.length === 0 ? only : undefined;
     try {
-      return this.#handlers.get(service.toLowerCase())?.(event) ?? 1061;
+      return (this.#handlers.get(service.toLowerCase()) ?? own)?.(event) ?? 1061;
     } catch (error) {
       reportFailure(error, `Control handler of service ${service} failed`);
       return 120;

@@ -1,12 +1,8 @@
 /** What of the toolbox works, or says why it does not, on every system. */
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { Clock } from '../../../../src/reactor/index.ts';
 import { WindowsError } from '../../../../src/service/windows/errors.ts';
 import {
   accessList,
@@ -20,11 +16,7 @@ import {
   processRuns,
   processTree,
   Semaphore,
-  type ServicesChange,
   SharedMemory,
-  singleInstance,
-  watchService,
-  watchServices,
 } from '../../../../src/service/windows/ipc/index.ts';
 import type {
   JobKernel,
@@ -37,9 +29,6 @@ import {
   nameKey,
   pipePath,
 } from '../../../../src/service/windows/ipc/names.ts';
-import type { ScmClientApi, ServiceStatus } from '../../../../src/service/windows/scm-api.ts';
-import { MemoryScm } from '../../../../src/service/windows/scm-memory.ts';
-import { FakeKernel } from './fake-kernel.ts';
 
 const WINDOWS = process.platform === 'win32';
 
@@ -166,69 +155,11 @@ describe('accessList()', () => {
   });
 });
 
-describe('singleInstance()', () => {
-  let directory: string;
-  beforeEach(() => {
-    directory = mkdtempSync(join(tmpdir(), 'strand-single-'));
-  });
-  afterEach(() => rmSync(directory, { recursive: true }));
-
-  it('by a file: a name is had once, and again once it is given back', function () {
-    if (WINDOWS) this.skip();
-    const one = singleInstance('the app', { directory });
-    expect(one.clean).to.equal(true);
-    expect(() => singleInstance('the app', { directory }))
-      .to.throw(`Cannot take the name 'the app': process ${process.pid} has it`)
-      .with.property('pid', process.pid);
-    const other = singleInstance('another', { directory });
-    one.release();
-    one.release();
-    const again = singleInstance('the app', { directory });
-    again.release();
-    other.release();
-    expect(readdirSync(directory)).to.deep.equal([]);
-  });
-
-  it('by a file: takes over from a process that is gone, and says so', async function () {
-    if (WINDOWS) this.skip();
-    const { stdout } = await promisify(execFile)(process.execPath, ['-p', 'process.pid']);
-    writeFileSync(join(directory, 'left.lock'), stdout.trim());
-    const instance = singleInstance('left', { directory });
-    expect(instance.clean).to.equal(false);
-    instance.release();
-  });
-
-  it('by a mutex: the same', () => {
-    const [one, two] = [new FakeKernel()].flatMap((kernel) => [
-      kernel,
-      new FakeKernel(kernel.machine),
-    ]);
-    const instance = singleInstance('the app', { kernel: one as FakeKernel });
-    expect(() => singleInstance('the app', { kernel: two as FakeKernel }))
-      .to.throw("Cannot take the name 'the app': another process has it")
-      .with.property('code', 'ERR_ALREADY_RUNNING');
-    expect(two?.handles.size).to.equal(0);
-    instance.release();
-    instance.release();
-    expect(one?.handles.size).to.equal(0);
-    expect(singleInstance('the app', { kernel: two as FakeKernel }).clean).to.equal(true);
-  });
-
-  it('names that differ in what files and objects cannot have are different names', () => {
-    const kernel = new FakeKernel();
-    const long = 'x'.repeat(300);
-    for (const name of ['a/b', 'a:b', 'a\\b', 'a_b', long, `${long}y`, '..', 'ü']) {
-      singleInstance(name, { kernel });
-      if (!WINDOWS) singleInstance(name, { directory }).release();
-    }
-    expect(kernel.handles.size).to.equal(8);
-    expect(() => singleInstance('', { kernel })).to.throw(TypeError);
-  });
-});
-
 describe('JobObject', () => {
-  class FakeJobs implements Pick<JobKernel, 'createJob' | 'openJob' | 'setLimits' | 'closeHandle'> {
-    readonly limits: JobLimits[] = [];
+  class FakeJobs
+    implements Pick<JobKernel, 'createJob' | 'openJob' | 'limits' | 'setLimits' | 'closeHandle'>
+  {
+    readonly set: JobLimits[] = [];
     exists = false;
     open = 0;
     refuse = false;
@@ -243,9 +174,12 @@ describe('JobObject', () => {
     closeHandle() {
       this.open -= 1;
     }
+    limits(): JobLimits {
+      return { ...DEFAULTS, breakaway: true, jobMemory: 9 };
+    }
     setLimits(_handle: bigint, limits: JobLimits): void {
       if (this.refuse) throw new WindowsError(87, 'limit');
-      this.limits.push(limits);
+      this.set.push(limits);
     }
   }
   let jobs: FakeJobs;
@@ -264,23 +198,29 @@ describe('JobObject', () => {
   it('ends its processes when it is closed, unless told otherwise', () => {
     new JobObject(null, { kernel });
     new JobObject(null, { kernel, killOnClose: false, jobMemory: 5 });
-    expect(jobs.limits).to.deep.equal([
-      DEFAULTS,
-      { ...DEFAULTS, killOnClose: false, jobMemory: 5 },
-    ]);
+    expect(jobs.set).to.deep.equal([DEFAULTS, { ...DEFAULTS, killOnClose: false, jobMemory: 5 }]);
   });
 
   it('setLimits() keeps what was set before', () => {
     const job = new JobObject(null, { kernel, activeProcesses: 3 });
     job.setLimits({ breakaway: true });
-    expect(jobs.limits.at(-1)).to.deep.equal({ ...DEFAULTS, activeProcesses: 3, breakaway: true });
+    expect(jobs.set.at(-1)).to.deep.equal({ ...DEFAULTS, activeProcesses: 3, breakaway: true });
+  });
+
+  it('setLimits() of one that was there keeps what it has', () => {
+    jobs.exists = true;
+    const job = new JobObject('j', { kernel, activeProcesses: 3 });
+    const all = { ...DEFAULTS, breakaway: true, jobMemory: 9, activeProcesses: 3 };
+    expect(jobs.set.at(-1)).to.deep.equal(all);
+    job.setLimits({ jobMemory: undefined });
+    expect(jobs.set.at(-1)).to.deep.equal({ ...all, jobMemory: undefined });
   });
 
   it('leaves the limits of one that was there, and closes one that cannot be limited', () => {
     jobs.exists = true;
     new JobObject('j', { kernel }).close();
     JobObject.open('j', { kernel }).close();
-    expect(jobs.limits).to.deep.equal([]);
+    expect(jobs.set).to.deep.equal([]);
     jobs.refuse = true;
     expect(() => new JobObject('j', { kernel, activeProcesses: 1 })).to.throw(WindowsError);
     expect(jobs.open).to.equal(0);
@@ -319,138 +259,5 @@ describe('processTree()', () => {
     } satisfies ProcessKernel;
     expect(processTree(1, { kernel }).map(({ pid }) => pid)).to.deep.equal([2, 3, 4]);
     expect(processRuns(7, { kernel })).to.equal(false);
-  });
-});
-
-describe('watching services', () => {
-  let clock: Clock;
-  let scm: MemoryScm;
-  beforeEach(() => {
-    clock = new Clock();
-    scm = new MemoryScm({ clock });
-    const manager = scm.openManager({ rights: ['connect', 'create-service'] });
-    manager.createService({ name: 'echo', imagePath: 'c:\\echo.exe' }).close();
-    manager.close();
-    scm.program('c:\\echo.exe', (process) => {
-      const main = (): void => {
-        const reporter = process.registerHandler('echo', () => {
-          void reporter.reportStopped({ win32ExitCode: 0, serviceExitCode: 0 });
-          return 0;
-        });
-        reporter.report({ state: 'running', accepts: ['stop'], checkPoint: 0, waitHint: 0 });
-      };
-      void process.startDispatcher([{ name: 'echo', main }]);
-    });
-  });
-
-  /** Runs what is due, and what that brings about. */
-  const settle = (): void => {
-    for (let n = 0; n < 20; n += 1) clock.advance(0.1);
-  };
-  const open = () =>
-    scm.openManager().openService('echo', ['start', 'stop', 'delete', 'query-status']);
-
-  it('watchService() tells the status now and each change, until the service is deleted', () => {
-    const states: string[] = [];
-    let completed = false;
-    watchService(scm, 'echo').subscribe({
-      next: (status: ServiceStatus) => states.push(status.state),
-      complete: () => {
-        completed = true;
-      },
-    });
-    expect(states).to.deep.equal(['stopped']);
-    const service = open();
-    void service.start();
-    settle();
-    void service.control('stop');
-    settle();
-    expect(states[0]).to.equal('stopped');
-    expect(states).to.include('running');
-    expect(states.at(-1)).to.equal('stopped');
-    expect(completed).to.equal(false);
-    service.delete();
-    service.close();
-    settle();
-    expect(completed).to.equal(true);
-  });
-
-  it('watchService() fails when there is no such service, and does not keep one that is deleted from going', () => {
-    let failure: unknown;
-    watchService(scm, 'none').subscribe({
-      error: (error: unknown) => {
-        failure = error;
-      },
-    });
-    expect(failure).to.include({ code: 'ERROR_SERVICE_DOES_NOT_EXIST' });
-    watchService(scm, 'echo').subscribe();
-    const service = open();
-    service.delete();
-    service.close();
-    settle();
-    expect(() => scm.openManager().openService('echo'))
-      .to.throw(WindowsError)
-      .with.property('winerror', 1060);
-  });
-
-  it('watchService() closes what it opened, however it ends', () => {
-    const log: string[] = [];
-    let tell: (status: ServiceStatus | null) => void = () => {};
-    const watched: Pick<ScmClientApi, 'openManager'> = {
-      openManager: (options) => {
-        const manager = scm.openManager(options);
-        const service = manager.openService('echo');
-        log.push('open');
-        return Object.assign(Object.create(manager), {
-          close: () => log.push('manager closed'),
-          openService: () =>
-            Object.assign(Object.create(service), {
-              queryStatus: () => service.queryStatus(),
-              watch: (listener: typeof tell) => {
-                tell = listener;
-                return () => log.push('watch ended');
-              },
-              close: () => log.push('service closed'),
-            }),
-        });
-      },
-    };
-    const closed = ['open', 'manager closed', 'service closed', 'watch ended'];
-    watchService(watched, 'echo').subscribe().unsubscribe();
-    expect(log.splice(0)).to.have.members(closed);
-    watchService(watched, 'echo').subscribe();
-    tell(null);
-    expect(log.splice(0)).to.have.members(closed);
-    const states: string[] = [];
-    const subscription = watchService(watched, 'echo').subscribe(({ state }) => states.push(state));
-    tell({ ...open().queryStatus(), state: 'running' });
-    tell({ ...open().queryStatus(), state: 'running' });
-    subscription.unsubscribe();
-    expect(states, 'the same status is told once').to.deep.equal(['stopped', 'running']);
-  });
-
-  it('watchServices() tells what is there, and what comes, changes and goes', () => {
-    const changes: string[] = [];
-    const subscription = watchServices(scm, { clock, interval: 1 }).subscribe(
-      (change: ServicesChange) => {
-        const name = change.type === 'removed' ? change.name : change.service.name;
-        const state = change.type === 'removed' ? '' : ` ${change.service.status.state}`;
-        changes.push(`${change.type} ${name}${state}`);
-      },
-    );
-    expect(changes).to.deep.equal(['added echo stopped']);
-    const service = open();
-    void service.start();
-    settle();
-    expect(changes.at(-1)).to.equal('changed echo running');
-    void service.control('stop');
-    settle();
-    service.delete();
-    service.close();
-    settle();
-    expect(changes.at(-1)).to.equal('removed echo');
-    subscription.unsubscribe();
-    expect(clock.getDelayedCalls()).to.deep.equal([]);
-    expect(() => watchServices(scm, { clock, interval: 0 })).to.throw(RangeError);
   });
 });

@@ -284,6 +284,9 @@ export class FakePipe implements PipeInstance {
   readonly path: string;
   readonly pipe: NewPipe;
   state: 'open' | 'closed' | 'given' = 'open';
+  /** Whether closing takes until `settle` is called. */
+  slow = false;
+  settle: () => void = () => {};
   #done: ((error: Error | null) => void) | null = null;
 
   constructor(path: string, pipe: NewPipe) {
@@ -312,7 +315,10 @@ export class FakePipe implements PipeInstance {
     this.state = 'given';
     return 99;
   }
-  close(): void {
+  close(closed?: () => void): void {
     if (this.state === 'open') this.state = 'closed';
+    if (closed === undefined) return;
+    if (this.slow) this.settle = closed;
+    else closed();
   }
 }

@@ -1,3 +1,4 @@
+import { createRequire } from 'node:module';
 import { expect } from 'chai';
 import { setUnhandledFailureHandler } from '../../../../src/deferred/index.ts';
 import {
@@ -57,10 +58,19 @@ describe('SharedMemory', () => {
   });
 
   it('what is detached has no bytes left in any view', () => {
-    const bytes = new ArrayBuffer(16);
-    const views = [Buffer.from(bytes, 4), new Float64Array(bytes)];
-    detach(bytes);
-    expect(views.map((view) => view.length)).to.deep.equal([0, 0]);
+    // Memory that is not Node's own, as Windows' is not. The part of koffi that is used here.
+    const koffi = createRequire(import.meta.url)('koffi') as {
+      alloc(type: string, count: number): bigint;
+      view(address: bigint, length: number): ArrayBuffer;
+      free(address: bigint): void;
+    };
+    const address = koffi.alloc('uint8', 16);
+    for (const bytes of [new ArrayBuffer(16), koffi.view(address, 16)]) {
+      const views = [Buffer.from(bytes, 4), new Float64Array(bytes)];
+      detach(bytes);
+      expect(views.map((view) => view.length)).to.deep.equal([0, 0]);
+    }
+    koffi.free(address);
   });
 });
 
@@ -227,7 +237,9 @@ describe('NamedPipeServer', () => {
     });
     kernel.pipes[0]?.connect();
     expect(waiting()).to.equal(2);
-    expect(reactor.adoptedStreamConnections).to.deep.equal([[99, 'UNIX', factory]]);
+    expect(reactor.adoptedStreamConnections.map((call) => call.slice(0, 2))).to.deep.equal([
+      [99, 'UNIX'],
+    ]);
     expect(factory.calls).to.deep.equal(['doStart', 'buildProtocol']);
     expect(port.getHost().name).to.equal('\\\\.\\pipe\\p');
   });
@@ -245,6 +257,36 @@ describe('NamedPipeServer', () => {
     expect(reactor.getDelayedCalls()).to.deep.equal([]);
     port.startListening();
     expect(waiting()).to.equal(4);
+  });
+
+  it('stopListening() fires when the name is free, whoever asked', () => {
+    const port = serve({ backlog: 2 });
+    for (const pipe of kernel.pipes) pipe.slow = true;
+    const stops = [port.stopListening(), port.stopListening()];
+    kernel.pipes[0]?.settle();
+    expect(factory.calls).to.deep.equal(['doStart']);
+    expect(stops.map((stop) => stop.called)).to.deep.equal([false, false]);
+    kernel.pipes[1]?.settle();
+    for (const stop of stops) successResultOf(stop);
+    expect(factory.calls).to.deep.equal(['doStart', 'doStop']);
+  });
+
+  it('stopListening() fails with what doStop throws, once', () => {
+    const port = serve();
+    factory.doStop = () => {
+      throw new Error('not now');
+    };
+    const { value } = failureResultOf(port.stopListening());
+    expect(value).to.have.property('message', 'not now');
+    successResultOf(port.stopListening());
+  });
+
+  it('a factory that will not start leaves nothing behind', () => {
+    factory.doStart = () => {
+      throw new Error('not now');
+    };
+    expect(() => serve()).to.throw('not now');
+    expect(waiting()).to.equal(0);
   });
 
   it('the reactor that stops ends it', () => {

@@ -1,0 +1,197 @@
+/** Running statements on a connection that one has for a while: what a transaction and a connection have in common. */
+import { type Deferred, fail } from '../deferred/index.ts';
+import type { Eventually, Params, Result, Row } from './driver.ts';
+import { TransactionDone } from './errors.ts';
+import { showSQL } from './operation.ts';
+import type { Session } from './session.ts';
+import { RowStream, type StreamOptions } from './stream.ts';
+
+/** Options of one statement. */
+export interface StatementOptions {
+  /** How long it may take, in seconds; null for as long as it takes. Default: `cp_statement_timeout`. */
+  readonly timeout?: number | null;
+}
+
+/**
+ * Runs statements, one after the other in the order they are asked for, and keeps the last result, as a cursor of Python's DB-API does. Every Deferred can be
+ * cancelled: a statement that runs is stopped in the database.
+ */
+export abstract class Cursor {
+  /** @internal */
+  readonly _session: Session;
+  readonly #what: string;
+  #done: string | null = null;
+  #last: Result | null = null;
+  #unread: Row[] = [];
+  /** @internal Whether a statement failed because of another transaction. */
+  _conflicted = false;
+  /** @internal Why it must not take effect, if so. */
+  _spoiled: unknown = null;
+
+  /** @internal */
+  constructor(session: Session, what: string) {
+    this._session = session;
+    this.#what = what;
+  }
+
+  /**
+   * Runs one statement and fires with its rows. Placeholders are the driver's own. Fails with the driver's error as it is, with `StatementTimeout`, with
+   * `ConnectionLost` when the connection breaks, with `TransactionDone` after the function that this was given to has ended.
+   */
+  execute<R extends object = Row>(
+    sql: string,
+    params?: Params,
+    options?: StatementOptions,
+  ): Deferred<R[]> {
+    const { connection } = this._session;
+    return this._run(sql, () => connection.execute(sql, params), options).addCallback((result) => {
+      this.#keep(result);
+      return result.rows as R[]; // what the columns are is for the caller to know
+    }) as Deferred<R[]>; // an array is what it is
+  }
+
+  /** Runs one statement for each set of parameters, and fires with how many rows they changed. */
+  executemany(
+    sql: string,
+    paramSets: readonly Params[],
+    options?: StatementOptions,
+  ): Deferred<number> {
+    const { connection } = this._session;
+    return this._run<Result>(
+      sql,
+      () => connection.executeMany?.(sql, paramSets) ?? this.#each(sql, paramSets),
+      options,
+    ).addCallback((result) => {
+      this.#keep(result);
+      return result.rowCount;
+    });
+  }
+
+  async #each(sql: string, paramSets: readonly Params[]): Promise<Result> {
+    let rowCount = 0;
+    let lastRowId: Result['lastRowId'] = null;
+    for (const params of paramSets) {
+      const result = await this._session.connection.execute(sql, params);
+      rowCount += result.rowCount;
+      lastRowId = result.lastRowId;
+    }
+    return { rows: [], rowCount, lastRowId, columns: null };
+  }
+
+  /**
+   * The rows of a statement as an async iterable, fetched a page at a time as they are read. Until it is read to its end or closed, the connection takes
+   * nothing else: other statements fail with `ConnectionBusy`.
+   */
+  stream<R extends object = Row>(
+    sql: string,
+    params?: Params,
+    options?: StreamOptions,
+  ): RowStream<R> {
+    return new RowStream<R>(
+      async () => {
+        this._check(sql);
+        await this._before();
+        return this._session;
+      },
+      () => {},
+      sql,
+      params,
+      options?.pageSize ?? this._session.host.options.cp_page_size,
+    );
+  }
+
+  #keep(result: Result): void {
+    this.#last = result;
+    this.#unread = result.rows;
+  }
+
+  /** How many rows the last statement gave or changed; -1 when there is none, or the database does not say. */
+  get rowcount(): number {
+    return this.#last?.rowCount ?? -1;
+  }
+
+  /** The key of the row that was inserted last, where the database tells; else null. */
+  get lastrowid(): number | bigint | string | null {
+    return this.#last?.lastRowId ?? null;
+  }
+
+  /** The names of the columns of the last result; null when it had none. */
+  get description(): readonly string[] | null {
+    return this.#last?.columns ?? null;
+  }
+
+  /** The next row of the last result, null after the last one. */
+  fetchone(): Row | null {
+    const [row = null] = this.#unread;
+    this.#unread = this.#unread.slice(1);
+    return row;
+  }
+
+  /** The next rows of the last result, `size` at most. */
+  fetchmany(size = 1): Row[] {
+    const rows = this.#unread.slice(0, size);
+    this.#unread = this.#unread.slice(size);
+    return rows;
+  }
+
+  /** The rest of the last result. */
+  fetchall(): Row[] {
+    const rows = this.#unread;
+    this.#unread = [];
+    return rows;
+  }
+
+  /** Does nothing: it ends with the function it was given to. */
+  close(): void {}
+
+  /** What comes before a statement. */
+  protected _before(): Deferred<unknown> | undefined {
+    return undefined;
+  }
+
+  /** @internal It is over: no statement will run on it any more. */
+  _finish(why: string): void {
+    this.#done ??= why;
+  }
+
+  /** @internal @throws what kept it from being undone in part, when it should have been */
+  _checkWhole(): void {
+    if (this._spoiled !== null) throw this._spoiled;
+  }
+
+  /** @internal @throws {TransactionDone} */
+  _check(what: string): void {
+    if (this.#done === null) return;
+    throw new TransactionDone(`Cannot run ${showSQL(what)} in ${this.#what}: ${this.#done}`);
+  }
+
+  /** @internal */
+  _run<T>(what: string, call: () => Eventually<T>, options?: StatementOptions): Deferred<T> {
+    try {
+      this._check(what);
+    } catch (error) {
+      return fail(error);
+    }
+    const session = this._session;
+    const seconds =
+      options?.timeout === undefined ? session.host.options.cp_statement_timeout : options.timeout;
+    const before = this._before();
+    // What comes before stands before it in the session's line. If that fails, this must not run.
+    let refused: { readonly error: unknown } | null = null;
+    before?.addErrback((failure) => {
+      refused = { error: failure.value };
+    });
+    const deferred = session.run(
+      what,
+      () => {
+        if (refused !== null) throw refused.error;
+        return call();
+      },
+      seconds,
+    );
+    return deferred.addErrback((failure) => {
+      if (session.host.kindOf(failure.value) === 'retry') this._conflicted = true;
+      return failure;
+    }) as Deferred<T>; // a failure stays one
+  }
+}

@@ -1,0 +1,182 @@
+/** One thing that a connection is asked to do: begun, given a time, stopped, and its answer handed on. */
+import { CancelledError, Deferred } from '../deferred/index.ts';
+import type { DelayedCall } from '../reactor/index.ts';
+import type { Eventually, Result } from './driver.ts';
+import { StatementTimeout } from './errors.ts';
+import { whenCalled } from './eventually.ts';
+import type { Session } from './session.ts';
+
+/** How much of a statement messages show. */
+const SHOWN = 120;
+
+/** A statement for messages: on one line, and not all of a long one. Parameters are never shown. */
+export function showSQL(sql: string): string {
+  const line = sql.length > 2 * SHOWN ? sql.slice(0, 2 * SHOWN) : sql;
+  const text = line.replace(/\s+/g, ' ').trim();
+  return text.length > SHOWN || line !== sql ? `${text.slice(0, SHOWN)}...` : text;
+}
+
+/** An operation for those who do not look at its result. */
+export interface AnyOperation {
+  readonly what: string;
+  readonly startedAt: number;
+  readonly deferred: { readonly called: boolean; errback(error: unknown): void };
+  begin(): void;
+  cancel(): void;
+  move(): boolean;
+  abandon(error: Error): void;
+}
+
+export class Operation<T> implements AnyOperation {
+  /** The statement, or what else it is: 'commit'. */
+  readonly what: string;
+  /** Fires for whoever asked. Once it is cancelled, the operation may still run for a while. */
+  readonly deferred: Deferred<T>;
+  /** Since when it runs, in the clock's seconds. */
+  startedAt = 0;
+  /** Why it is being stopped; null while it is not. */
+  stopped: Error | null = null;
+  /** Called instead of anything else when it was taken back before the database began with it, for another connection's sake. */
+  moved: (() => void) | null = null;
+  readonly #session: Session;
+  readonly #call: () => Eventually<T>;
+  readonly #seconds: number | null;
+  readonly #finished: ((operation: Operation<T>) => void) | null;
+  #state: 'waiting' | 'running' | 'over' = 'waiting';
+  #inner: Eventually<T> | undefined;
+  #timer: DelayedCall | null = null;
+
+  /**
+   * @param seconds how long it may take; null for as long as it takes
+   * @param finished called when the connection is done with it, after `deferred` has fired
+   */
+  constructor(
+    session: Session,
+    what: string,
+    call: () => Eventually<T>,
+    seconds: number | null,
+    deferred: Deferred<T> | null,
+    finished: ((operation: Operation<T>) => void) | null,
+  ) {
+    this.#session = session;
+    this.what = what;
+    this.#call = call;
+    this.#seconds = seconds;
+    this.#finished = finished;
+    this.deferred = deferred ?? new Deferred<T>(() => this.cancel());
+  }
+
+  begin(): void {
+    const { host, running } = this.#session;
+    this.#state = 'running';
+    this.startedAt = host.clock.seconds();
+    running.add(this);
+    if (this.#seconds !== null) {
+      const seconds = this.#seconds;
+      this.#timer = host.clock.callLater(seconds, () => {
+        this.#timer = null;
+        this.#stop(
+          new StatementTimeout(
+            `Statement took longer than ${seconds} s: ${showSQL(this.what)}`,
+            seconds,
+          ),
+        );
+      });
+    }
+    host.watch(this.startedAt);
+    whenCalled(
+      () => {
+        this.#inner = this.#call();
+        return this.#inner;
+      },
+      this.#succeeded,
+      this.#failed,
+    );
+  }
+
+  /** Nobody wants the answer any more. */
+  cancel(): void {
+    if (this.#state === 'waiting') {
+      this.#state = 'over';
+      this.#session.dropped(this);
+    } else if (this.#state === 'running' && !this.#takeBack()) {
+      this.#stop(new CancelledError('Statement was cancelled'));
+    }
+  }
+
+  /** Takes it back for another connection to do, if the database has not begun with it. */
+  move(): boolean {
+    if (this.#state !== 'running' || this.moved === null || this.stopped !== null) return false;
+    const { moved } = this;
+    if (!this.#revoke()) return false;
+    this.#over();
+    moved();
+    return true;
+  }
+
+  /** Gives up waiting for the connection, which was done away with. */
+  abandon(error: Error): void {
+    if (this.#state === 'running') this.#failed(error);
+  }
+
+  #takeBack(): boolean {
+    if (!this.#revoke()) return false;
+    this.#over();
+    this.#finished?.(this);
+    return true;
+  }
+
+  #revoke(): boolean {
+    const { connection } = this.#session;
+    // A statement's Deferred is what `execute` gave; others are never taken back.
+    const inner = this.#inner as Deferred<Result> | undefined;
+    return inner instanceof Deferred && connection.revoke?.(inner) === true;
+  }
+
+  #stop(reason: Error): void {
+    if (this.#state !== 'running' || this.stopped !== null) return;
+    this.stopped = reason;
+    const { connection, host } = this.#session;
+    const kill = (): void => this.#session.kill(reason);
+    if (connection.cancel === undefined) {
+      kill();
+      return;
+    }
+    // The timer of its time has run, or is of no use any more: this one takes its place.
+    if (this.#timer?.active() === true) this.#timer.cancel();
+    this.#timer = host.clock.callLater(host.options.cp_cancel_timeout, () => {
+      this.#timer = null;
+      kill();
+    });
+    whenCalled(
+      () => connection.cancel?.(),
+      () => {},
+      () => {
+        if (this.#state === 'running') kill();
+      },
+    );
+  }
+
+  readonly #succeeded = (value: T): void => {
+    if (this.#state !== 'running') return;
+    this.#over();
+    // A result that came all the same is the truth, and better than an error.
+    if (!this.deferred.called) this.deferred.callback(value as never); // a result is no Deferred
+    this.#finished?.(this);
+  };
+
+  readonly #failed = (error: unknown): void => {
+    if (this.#state !== 'running') return;
+    this.#over();
+    const told = this.#session.explain(error, this.stopped);
+    if (!this.deferred.called) this.deferred.errback(told);
+    this.#finished?.(this);
+  };
+
+  #over(): void {
+    this.#state = 'over';
+    if (this.#timer?.active() === true) this.#timer.cancel();
+    this.#timer = null;
+    this.#session.running.delete(this);
+  }
+}

@@ -1,0 +1,26 @@
+/** What a request needs of the connection it came by: `HTTPChannel` is one, and so may be a stream of another version of HTTP. */
+import type { Data, IProtocol, PullProducer, ReactorTime, Transport } from '../../reactor/index.ts';
+import type { HTTPFactory } from './factory.ts';
+
+export interface RequestChannel {
+  /** The connection. Writing to it directly breaks the framing: write to the request. */
+  readonly transport: Transport;
+  readonly factory: HTTPFactory;
+  readonly clock: ReactorTime;
+  /** Whether the connection is to stay open after the answer under way. */
+  readonly persistent: boolean;
+  /** Whether it comes by TLS. */
+  isSecure(): boolean;
+  /** Sends part of the answer under way. What is sent in one turn leaves together. */
+  send(data: Data): void;
+  /** The answer under way is to be the last. */
+  closeAfterwards(): void;
+  /** The answer under way is complete. */
+  requestDone(): void;
+  registerProducer(producer: PullProducer, streaming: boolean): void;
+  unregisterProducer(): void;
+  /** Gives the connection to another protocol, and to it what came for it already. */
+  handOver(protocol: IProtocol): void;
+  loseConnection(): void;
+  abortConnection(): void;
+}

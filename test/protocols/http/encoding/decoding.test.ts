@@ -1,0 +1,135 @@
+import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
+import { expect } from 'chai';
+import {
+  type DecodingOptions,
+  DecodingResourceWrapper,
+  type Request,
+  type RequestBody,
+  Resource,
+} from '../../../../src/protocols/http/index.ts';
+import { type Answer, Serving } from '../serving.ts';
+
+const TEXT = 'All work and no play makes Jack a dull boy.\n'.repeat(1000);
+
+class Echo extends Resource {
+  override render_POST(request: Request): string {
+    expect(request.getHeader('content-encoding')).to.equal(undefined);
+    expect(request.getHeader('content-length')).to.equal(String(request.content.length));
+    return request.content.toString();
+  }
+}
+
+class StreamedEcho extends Resource {
+  override streamsBody = true;
+
+  override async render_POST(request: Request<RequestBody>): Promise<Buffer> {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request.content) chunks.push(chunk);
+    return Buffer.concat(chunks);
+  }
+}
+
+describe('DecodingResourceWrapper', () => {
+  const open: Serving[] = [];
+
+  afterEach(async () => {
+    for (const serving of open.splice(0)) await serving.close();
+  });
+
+  function serve(streams: boolean, options: DecodingOptions | null = {}): Serving {
+    const root = new Resource();
+    root.putChild('echo', streams ? new StreamedEcho() : new Echo());
+    const serving = new Serving(
+      options === null ? root : new DecodingResourceWrapper(root, options),
+    );
+    open.push(serving);
+    return serving;
+  }
+
+  function post(serving: Serving, coding: string, body: Buffer): Promise<Answer> {
+    return serving.ask('/echo', { method: 'POST', headers: { 'Content-Encoding': coding }, body });
+  }
+
+  it('is needed: without it such bodies are answered with 415', async () => {
+    for (const streams of [true, false]) {
+      const serving = serve(streams, null);
+      expect((await post(serving, 'gzip', gzipSync(TEXT))).status).to.equal(415);
+      expect((await post(serving, 'identity', Buffer.from('x'))).status).to.not.equal(415);
+    }
+  });
+
+  for (const streams of [false, true]) {
+    describe(streams ? 'with a body as it comes' : 'with a body in memory', () => {
+      it('decodes gzip, deflate and Brotli', async () => {
+        const serving = serve(streams);
+        for (const [coding, body] of [
+          ['gzip', gzipSync(TEXT)],
+          ['X-GZip', gzipSync(TEXT)],
+          ['deflate', deflateSync(TEXT)],
+          ['br', brotliCompressSync(TEXT)],
+          ['identity, gzip', gzipSync(TEXT)],
+        ] as const) {
+          const answer = await post(serving, coding, body);
+          expect(answer.status, coding).to.equal(200);
+          expect(answer.text === TEXT, coding).to.equal(true);
+        }
+      });
+
+      it('passes on what is not encoded', async () => {
+        const answer = await serve(streams).ask('/echo', { method: 'POST', body: 'plain' });
+        expect(answer.text).to.equal('plain');
+      });
+
+      it('says 415 and what it takes to codings that it does not know, or too many', async () => {
+        for (const coding of ['compress', 'gzip, gzip', 'toString', 'gzip, foo']) {
+          const { status, headers } = await post(serve(streams), coding, gzipSync(TEXT));
+          expect(status, coding).to.equal(415);
+          expect(headers['accept-encoding']).to.include('gzip');
+        }
+      });
+
+      it('decodes codings on top of each other if it may', async () => {
+        const serving = serve(streams, { maxCodings: 2 });
+        const body = brotliCompressSync(gzipSync(TEXT));
+        expect((await post(serving, 'gzip, br', body)).text).to.equal(TEXT);
+      });
+
+      it('says 413 to bombs, before they are large', async () => {
+        const bomb = gzipSync(Buffer.alloc(50_000_000));
+        const many = serve(streams, { maxLength: 1_000_000_000 });
+        expect((await post(many, 'gzip', bomb)).status).to.equal(413);
+        const long = serve(streams, { maxLength: 100_000, maxRatio: 1_000_000 });
+        expect((await post(long, 'gzip', bomb)).status).to.equal(413);
+        const nested = serve(streams, { maxCodings: 2, maxLength: 1_000_000_000 });
+        expect((await post(nested, 'gzip, gzip', gzipSync(bomb))).status).to.equal(413);
+      });
+
+      it('takes a small body of any ratio, and one just within the limit', async () => {
+        const small = await post(serve(streams), 'gzip', gzipSync(' '.repeat(60_000)));
+        expect([small.status, small.body.length]).to.deep.equal([200, 60_000]);
+        const exact = serve(streams, { maxLength: TEXT.length, maxRatio: 1000 });
+        expect((await post(exact, 'gzip', gzipSync(TEXT))).status).to.equal(200);
+        const less = serve(streams, { maxLength: TEXT.length - 1, maxRatio: 1000 });
+        expect((await post(less, 'gzip', gzipSync(TEXT))).status).to.equal(413);
+      });
+
+      it('says 400 to what does not decode, or ends too early', async () => {
+        const serving = serve(streams);
+        for (const [coding, body] of [
+          ['gzip', Buffer.from('garbage')],
+          ['br', Buffer.from('garbage, garbage')],
+          ['deflate', Buffer.from('garbage')],
+          ['gzip', gzipSync(TEXT).subarray(0, 50)],
+          ['br', brotliCompressSync(TEXT).subarray(0, 20)],
+          ['gzip', gzipSync(TEXT).fill(0, 30, 40)],
+        ] as const) {
+          expect((await post(serving, coding, body)).status, coding).to.equal(400);
+        }
+      });
+    });
+  }
+
+  it('refuses limits that are none', () => {
+    expect(() => new DecodingResourceWrapper(new Resource(), { maxRatio: 0 })).to.throw(RangeError);
+  });
+});
