@@ -25,7 +25,8 @@ function build(): string {
   const folder = join(root, 'node_modules', '.cache', 'strand-bench');
   rmSync(folder, { recursive: true, force: true });
   const tsc = join(root, 'node_modules', '.bin', 'tsc');
-  execFileSync(tsc, ['-p', join(root, 'bench', 'peers'), '--outDir', folder]);
+  // Whether the types are right is not the question here.
+  execFileSync(tsc, ['-p', join(root, 'bench', 'peers'), '--noCheck', '--outDir', folder]);
   writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
   built = folder;
   return folder;

@@ -38,4 +38,6 @@ const server = createServer((request, response) => {
     response.end(body);
   });
 });
+// Connections are kept for as long as the load keeps them.
+server.keepAliveTimeout = 600_000;
 server.listen(0, '127.0.0.1', () => console.log(server.address().port));

@@ -1,6 +1,6 @@
-/** Our HTTP server; prints its port. */
+/** Our HTTP server; serves the folder it is given below /files, and prints its port. */
 
-import { type Request, Resource, Site } from '../../src/protocols/http/index.ts';
+import { File, type Request, Resource, Site } from '../../src/protocols/http/index.ts';
 import { LibuvReactor } from '../../src/reactor/index.ts';
 
 class Hello extends Resource {
@@ -49,6 +49,9 @@ for (let group = 0; group < 10; group += 1) {
   api.putChild(`group${group}`, folder);
   for (let id = 0; id < 10; id += 1) folder.putChild(`item${id}`, new Item(group * 10 + id));
 }
+
+const [folder] = process.argv.slice(2);
+if (folder !== undefined) root.putChild('files', new File(folder));
 
 const reactor = new LibuvReactor();
 console.log(

@@ -153,12 +153,18 @@ export class ConnectionPool {
   /** At the end of the process, what still runs is waited for; what stops along with it may still call meanwhile. */
   #watchShutdown(): void {
     if (this.#triggers.length > 0) return;
-    const id = this.#reactor.addSystemEventTrigger?.('before', 'shutdown', () => {
-      this.#triggers.length = 0;
-      return this.#pool
+    this.#trigger('before', () =>
+      this.#pool
         .whenUnused()
-        .addTimeout(this.#options.cp_close_timeout ?? 1e9, this.#reactor, () => undefined)
-        .addCallback(() => this.close());
+        .addTimeout(this.#options.cp_close_timeout ?? 1e9, this.#reactor, () => undefined),
+    );
+    this.#trigger('during', () => this.close());
+  }
+
+  #trigger(phase: 'before' | 'during', f: () => unknown): void {
+    const id = this.#reactor.addSystemEventTrigger?.(phase, 'shutdown', () => {
+      if (id !== undefined) this.#triggers.splice(this.#triggers.indexOf(id), 1);
+      return f();
     });
     if (id !== undefined) this.#triggers.push(id);
   }

@@ -149,6 +149,9 @@ export abstract class Cursor {
     return undefined;
   }
 
+  /** @throws when the statement must not run after all, now that its turn has come */
+  protected _mayRun(_what: string): void {}
+
   /** @internal It is over: no statement will run on it any more. */
   _finish(why: string): void {
     this.#done ??= why;
@@ -185,6 +188,7 @@ export abstract class Cursor {
       what,
       () => {
         if (refused !== null) throw refused.error;
+        this._mayRun(what);
         return call();
       },
       seconds,

@@ -1,5 +1,5 @@
 /** Waiting for what may be there, a Deferred or a promise, without making another one. */
-import { Deferred } from '../deferred/index.ts';
+import { Deferred, Failure } from '../deferred/index.ts';
 import type { Eventually } from './driver.ts';
 
 type Thenable = { then(ok: (value: never) => unknown, bad: (error: unknown) => unknown): unknown };
@@ -13,14 +13,14 @@ function isThenable(value: unknown): value is Thenable {
   );
 }
 
-/** Calls `ok` or `bad`, neither of which may throw: here and now if the value is there. */
+/** Calls `ok` or `bad`, neither of which may throw: here and now if the value is there. What `bad` gets may be in a Failure. */
 export function whenDone<T>(
   value: Eventually<T>,
   ok: (value: T) => void,
   bad: (error: unknown) => void,
 ): void {
   if (value instanceof Deferred) {
-    value.addCallbacks(ok as (value: unknown) => void, (failure) => bad(failure.value));
+    value.addCallbacks(ok as (value: unknown) => void, bad);
   } else if (isThenable(value)) value.then(ok, bad);
   else ok(value as T); // neither of the two that take time
 }
@@ -44,6 +44,6 @@ export function whenCalled<T>(
 /** What a call returns or throws, as a promise. */
 export function promised<T>(call: () => Eventually<T>): Promise<T> {
   return new Promise((resolve, reject) => {
-    whenCalled(call, resolve, reject);
+    whenCalled(call, resolve, (error) => reject(error instanceof Failure ? error.value : error));
   });
 }

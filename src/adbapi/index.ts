@@ -20,9 +20,17 @@ export type {
   RowPages,
 } from './driver.ts';
 export { type DriverSpec, driverNames, registerDriver } from './drivers/registry.ts';
+export type { SqliteOptions } from './drivers/sqlite.ts';
 export * from './errors.ts';
 export type { InteractionOptions } from './interaction.ts';
 export type { PoolOptions } from './options.ts';
 export type { PoolMetrics, PoolStats } from './pool/stats.ts';
 export { RowStream, type StreamOptions } from './stream.ts';
 export { Transaction } from './transaction.ts';
+export type {
+  BlockingConnection,
+  BlockingCursor,
+  BlockingResult,
+  OpenBlocking,
+} from './worker/blocking.ts';
+export { WorkerDriver, type WorkerDriverOptions } from './worker-driver.ts';

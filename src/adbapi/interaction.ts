@@ -10,7 +10,7 @@ import type { Lease } from './pool/lease.ts';
 import { Waiter } from './pool/waiting-line.ts';
 import { messageOf, type Session } from './session.ts';
 import type { StatementHost } from './statement.ts';
-import { Transaction } from './transaction.ts';
+import { endedEarly, Transaction } from './transaction.ts';
 
 /** Options of one interaction. */
 export interface InteractionOptions extends BeginOptions {
@@ -131,9 +131,11 @@ export class Interaction extends Waiter<Session> {
       cursor._finish('its function has ended');
       cursor._checkWhole();
       // What the function did not wait for stands before the commit.
-      await session.run('commit', () =>
-        connection.inTransaction ? connection.commit() : undefined,
-      );
+      await session.run('commit', () => {
+        if (connection.inTransaction) return connection.commit();
+        if (transaction) throw endedEarly('commit');
+        return undefined;
+      });
       return { done: true, value };
     } catch (error) {
       this.#beginning = null;
@@ -187,7 +189,7 @@ export class Interaction extends Waiter<Session> {
         },
         (error) => {
           end();
-          reject(error);
+          reject(error instanceof Failure ? error.value : error);
         },
       );
     });

@@ -1,9 +1,9 @@
 /** One thing that a connection is asked to do: begun, given a time, stopped, and its answer handed on. */
-import { CancelledError, Deferred } from '../deferred/index.ts';
+import { CancelledError, Deferred, Failure } from '../deferred/index.ts';
 import type { DelayedCall } from '../reactor/index.ts';
 import type { Eventually, Result } from './driver.ts';
 import { StatementTimeout } from './errors.ts';
-import { whenCalled } from './eventually.ts';
+import { whenCalled, whenDone } from './eventually.ts';
 import type { Session } from './session.ts';
 
 /** How much of a statement messages show. */
@@ -84,14 +84,13 @@ export class Operation<T> implements AnyOperation {
       });
     }
     host.watch(this.startedAt);
-    whenCalled(
-      () => {
-        this.#inner = this.#call();
-        return this.#inner;
-      },
-      this.#succeeded,
-      this.#failed,
-    );
+    try {
+      this.#inner = this.#call();
+    } catch (error) {
+      this.#failed(error);
+      return;
+    }
+    whenDone(this.#inner, this.#succeeded, this.#failed);
   }
 
   /** Nobody wants the answer any more. */
@@ -168,7 +167,10 @@ export class Operation<T> implements AnyOperation {
   readonly #failed = (error: unknown): void => {
     if (this.#state !== 'running') return;
     this.#over();
-    const told = this.#session.explain(error, this.stopped);
+    const told = this.#session.explain(
+      error instanceof Failure ? error.value : error,
+      this.stopped,
+    );
     if (!this.deferred.called) this.deferred.errback(told);
     this.#finished?.(this);
   };

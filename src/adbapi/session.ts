@@ -47,6 +47,7 @@ export class Session {
     this.host = host;
     connection.lost = (error) => {
       this.die(error.message);
+      this.#moveAll();
     };
   }
 
@@ -135,16 +136,20 @@ export class Session {
 
   // ------------------------------------------------------------------------------------------ its end
 
-  /** Does away with the connection, whatever runs on it. What the database has not begun with is done elsewhere, where that is possible. */
+  /** Does away with the connection, whatever runs on it. What the database has not begun with is done by another one, where that is possible. */
   kill(reason: Error): void {
-    for (const operation of [...this.running]) operation.move();
     this.die(reason.message);
+    this.#moveAll();
     this.connection.destroy();
     // A driver fails what ran. One that forgets to must not leave anybody waiting.
     const error = this.#deadError(reason.message);
     queueMicrotask(() => {
       for (const operation of [...this.running]) operation.abandon(error);
     });
+  }
+
+  #moveAll(): void {
+    for (const operation of [...this.running]) operation.move();
   }
 
   /** The connection is of no more use. */

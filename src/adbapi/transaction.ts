@@ -4,6 +4,7 @@ import { Cursor } from './cursor.ts';
 import type { Eventually } from './driver.ts';
 import { TransactionDone } from './errors.ts';
 import { promised } from './eventually.ts';
+import { showSQL } from './operation.ts';
 import type { Session } from './session.ts';
 
 /**
@@ -84,6 +85,11 @@ export class Transaction extends Cursor {
     return value;
   }
 
+  /** A database may end a transaction by itself: what comes after must not run outside of it. */
+  protected override _mayRun(what: string): void {
+    if (!this._session.connection.inTransaction) throw endedEarly(showSQL(what));
+  }
+
   /** Something could not be undone, so that the whole must not take effect. */
   #spoil(failure: Failure): void {
     this._spoiled ??= failure.value;
@@ -95,6 +101,12 @@ export class Transaction extends Cursor {
     const index = this.#open.indexOf(name);
     if (index >= 0) this.#open.length = index;
   }
+}
+
+export function endedEarly(what: string): TransactionDone {
+  return new TransactionDone(
+    `Cannot run ${what}: the database has ended the transaction before, and undone it`,
+  );
 }
 
 function overlap(name: string): TransactionDone {

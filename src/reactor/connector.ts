@@ -34,9 +34,15 @@ export abstract class ConnectorBase implements Connector, ConnectionOwner, Closa
   #timer: DelayedCall | undefined;
   #factoryStarted = false;
 
-  /** @param timeout seconds for one attempt; null for none */
+  /**
+   * @param timeout seconds for one attempt; null for none
+   * @throws {TypeError} @throws {RangeError}
+   */
   constructor(host: ConnectorHost, factory: IClientFactory, timeout: number | null) {
     checkFactory(factory, 'connect', ['buildProtocol', 'doStart', 'startedConnecting']);
+    if (timeout !== null && !(timeout >= 0)) {
+      throw new RangeError(`Timeout must be 0 or more seconds, or null: got ${String(timeout)}`);
+    }
     this.#host = host;
     this.#factory = factory;
     this.#timeout = timeout;

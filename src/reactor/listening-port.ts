@@ -127,6 +127,12 @@ export abstract class ListeningPortBase implements ListeningPort, Closable {
     connection.start(protocol);
   }
 
+  /** A connection could not be accepted; the port goes on. */
+  protected acceptFailed(error: Error): void {
+    const message = `Could not accept: ${error.message}`;
+    logEvent({ level: 'error', system: factoryName(this.factory), message });
+  }
+
   #log(what: string, where = this.describe()): void {
     const name = factoryName(this.factory);
     logEvent({ level: 'info', system: name, message: `${name} ${what} ${where}` });

@@ -21,6 +21,15 @@ export interface StreamHandleListener {
   handleClosed(error: NodeJS.ErrnoException | undefined): void;
 }
 
+/** For a handle that has nobody to tell, yet or any more. */
+export const NO_LISTENER: StreamHandleListener = {
+  handleData() {},
+  handleEnd() {},
+  handleDrain() {},
+  handleShutdown() {},
+  handleClosed() {},
+};
+
 /** A full-duplex stream of bytes. Reading is off until `readStart`. */
 export interface StreamHandle {
   /** Set once, before any other call. */

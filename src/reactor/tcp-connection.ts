@@ -13,10 +13,17 @@ export interface TCPStreamHandle extends StreamHandle {
   getPeer(): IPv4Address | IPv6Address;
 }
 
+/** TCP's switches; one object for all connections whose switches are as they were made. */
+interface Switches {
+  readonly noDelay: boolean;
+  readonly keepAlive: boolean;
+}
+
+const AS_MADE: Switches = { noDelay: true, keepAlive: false };
+
 export class TCPConnection extends SecurableConnection implements TCPTransport {
   readonly #tcp: TCPStreamHandle;
-  #noDelay = true;
-  #keepAlive = false;
+  #switches = AS_MADE;
 
   /** @param handle a connected handle that has `TCP_NODELAY` on and `SO_KEEPALIVE` off */
   constructor(
@@ -43,20 +50,20 @@ export class TCPConnection extends SecurableConnection implements TCPTransport {
   }
 
   getTcpNoDelay(): boolean {
-    return this.#noDelay;
+    return this.#switches.noDelay;
   }
 
   setTcpNoDelay(enabled: boolean): void {
-    this.#noDelay = enabled;
+    this.#switches = { ...this.#switches, noDelay: enabled };
     if (this.connected) this.#tcp.setNoDelay(enabled);
   }
 
   getTcpKeepAlive(): boolean {
-    return this.#keepAlive;
+    return this.#switches.keepAlive;
   }
 
   setTcpKeepAlive(enabled: boolean): void {
-    this.#keepAlive = enabled;
+    this.#switches = { ...this.#switches, keepAlive: enabled };
     if (this.connected) this.#tcp.setKeepAlive(enabled);
   }
 }

@@ -115,11 +115,33 @@ describe('ConnectionPool, by its rules', () => {
       waits[0]?.callback([]);
       await settle();
       await pass(reactor, 1);
-      expect(last).to.include({ pending: false });
-      expect(last.error).to.equal(undefined);
+      expect([last.pending, last.error]).to.deep.equal([false, undefined]);
       expect(over).to.equal(true);
       expect(pool.running).to.equal(false);
       expect(driver.open).to.deep.equal([]);
+    });
+
+    it('keeps no trigger in its reactor once it is closed', async () => {
+      const reactor = new MemoryReactorClock();
+      const ids: unknown[] = [];
+      const add = reactor.addSystemEventTrigger.bind(reactor);
+      const remove = reactor.removeSystemEventTrigger.bind(reactor);
+      reactor.addSystemEventTrigger = (...args) => {
+        const id = add(...args);
+        ids.push(id);
+        return id;
+      };
+      reactor.removeSystemEventTrigger = (id) => {
+        ids.splice(ids.indexOf(id), 1);
+        remove(id);
+      };
+      const unused = new ConnectionPool(new FakeDriver(), { cp_reactor: reactor });
+      const used = new ConnectionPool(new FakeDriver(), { cp_reactor: reactor, cp_min: 0 });
+      reactor.run({ installSignalHandlers: false });
+      await used.runQuery('x');
+      await unused.close();
+      await used.close();
+      expect(ids.filter((id) => (id as { event: string }).event === 'shutdown')).to.deep.equal([]);
     });
 
     it('opens as many as are needed, and cp_max at most', async () => {

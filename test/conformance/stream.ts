@@ -384,6 +384,29 @@ export function describeStream(
         expect(client.calls).to.deep.equal(['made', 'lost']);
       });
 
+      it('ends a connection that is just ending by itself', async () => {
+        for (const close of ['loseConnection', 'loseWriteConnection'] as const) {
+          const { server, client } = await pair();
+          client.transport[close]();
+          // Once the end is under way, and before anybody knows.
+          setImmediate(() => client.transport.abortConnection());
+          await bothLost({ server, client });
+          expect(client.calls).to.deep.equal(['made', 'lost']);
+        }
+      });
+
+      it('ends a connection that would end once all is sent', async () => {
+        const { server, client } = await pair({ made: (self) => self.transport.pauseProducing() });
+        client.transport.write(Buffer.alloc(32 * MIB));
+        client.transport.loseWriteConnection();
+        await world.settle();
+        client.transport.abortConnection();
+        server.transport.resumeProducing();
+        await bothLost({ server, client });
+        expect(client.reason?.check(ConnectionAborted)).to.equal(ConnectionAborted);
+        expect(server.bytes).to.be.below(32 * MIB);
+      });
+
       it('looks like a loss to the peer', async () => {
         const { server, client } = await pair();
         client.transport.abortConnection();

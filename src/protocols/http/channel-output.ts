@@ -178,7 +178,7 @@ export class ChannelOutput implements PushProducer {
     if (this.#atEnd !== undefined || this.#ended) return;
     this.#writeBatch();
     this.#atEnd = f;
-    if (!this.#waiting) this.#finish();
+    if (!this.#waiting && !this.paused) this.#finish();
   }
 
   #finish(): void {

@@ -26,6 +26,8 @@ export abstract class PhasedChannel extends Protocol<HTTPFactory> implements Wat
   protected until = NEVER;
   /** When the client has to have read something. */
   protected readBy = NEVER;
+  /** Seconds from the wish to close until the connection is broken off. */
+  protected patience = 0;
   /** The protocol that the connection belongs to, in the phase `other`. */
   protected next: IProtocol | undefined = undefined;
   protected peer: Address | undefined = undefined;
@@ -64,7 +66,7 @@ export abstract class PhasedChannel extends Protocol<HTTPFactory> implements Wat
         this.bodyOverdue(now);
         break;
       case 'lingering':
-        this.enter('closing', this.factory.limits.abortTimeout);
+        this.enter('closing', this.patience);
         this.transport.loseConnection();
         break;
       default:

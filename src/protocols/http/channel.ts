@@ -86,7 +86,7 @@ export class HTTPChannel
     if (phase === 'lingering' || phase === 'closing' || phase === 'other') return;
     const parser = this.#parser;
     if (this.#request === undefined && this.#intake === undefined) {
-      if (this.#last) {
+      if (this.#last || (this.#peerEnded && !parser.paused)) {
         this.close(this.#cutOff || parser.bytesHeld > 0);
         return;
       }
@@ -171,7 +171,7 @@ export class HTTPChannel
       this.until = NEVER;
       if (!intake.end(trailers) || request === undefined) {
         // It is being answered already, or has been.
-        if (this.#request !== undefined) this.#parser.pause();
+        if (this.#request !== undefined || this.#output.paused) this.#parser.pause();
         return;
       }
     }
@@ -206,7 +206,7 @@ export class HTTPChannel
       this.#refuse(error.status);
       return;
     }
-    if (intake?.fail(error)) return;
+    if (intake?.fail(new HTTPError(error.status, undefined, { cause: error }))) return;
     if (request.finished || request.startedWriting) this.abortConnection();
     else processingFailed(request as unknown as AnyRequest, new HTTPError(error.status)); // errors look at no content
   }
@@ -314,13 +314,15 @@ export class HTTPChannel
     if (this.phase === 'closing' || this.phase === 'lingering') return;
     const { limits } = this.factory;
     const lingering = mayLinger && !this.#peerEnded;
+    // What was sent last may take its time to leave.
+    this.patience = Math.max(limits.abortTimeout, this.phase === 'idle' ? 0 : limits.writeTimeout);
     this.#parser.pause();
     this.phase = lingering ? 'lingering' : 'closing';
     this.until = NEVER;
     this.#output.end(() => {
       this.readBy = NEVER;
       if (this.#readPaused) this.transport.resumeProducing();
-      this.enter(this.phase, lingering ? limits.lingerTimeout : limits.abortTimeout);
+      this.enter(this.phase, lingering ? limits.lingerTimeout : this.patience);
       if (lingering) this.transport.loseWriteConnection();
       else this.transport.loseConnection();
     });
@@ -357,7 +359,6 @@ export class HTTPChannel
       return;
     }
     this.#peerEnded = true;
-    this.#last = true;
     this.#output.gather();
     this.#parser.finish();
     this.#output.flush();

@@ -174,15 +174,16 @@ export class ChunkedDecoder {
     const stop = Math.min(end, this.at + maxTrailersLength);
     const full = stop - this.at >= maxTrailersLength;
     // Of trailers that come bit by bit, each byte is searched for their end once, and they are read only then.
-    if (this.#searched > 0 && !full) {
-      if (findEmptyLine(input, this.at + this.#searched - 2, stop) < 0 && stop - this.at > 2) {
-        this.#searched = stop - this.at;
+    // An empty line at their beginning is not one behind another.
+    if (this.#searched > 0 && !full && byteAt(input, this.at) !== CR) {
+      if (findEmptyLine(input, this.at + this.#searched - 1, stop) < 0) {
+        this.#searched = Math.max(1, stop - this.at - 1);
         return 'more';
       }
     }
     const after = scanFields(input, this.at, stop, maxHeaders, VALUE);
     if (after === INCOMPLETE && !full) {
-      this.#searched = Math.max(2, stop - this.at);
+      this.#searched = Math.max(1, stop - this.at - 1);
       return 'more';
     }
     if (after < 0) {

@@ -77,7 +77,13 @@ function peerKey(address: Address): string {
   if (!(address instanceof IPv6Address)) return 'local';
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address.host);
   if (mapped?.[1] !== undefined) return mapped[1];
-  const groups = address.host.split('::', 1)[0]?.split(':') ?? [];
+  const [left = '', right] = address.host.split('::');
+  const groups = left === '' ? [] : left.split(':');
+  if (right !== undefined) {
+    const behind = right === '' ? [] : right.split(':');
+    while (groups.length + behind.length < 8) groups.push('0');
+    groups.push(...behind);
+  }
   return groups.slice(0, 4).join(':');
 }
 

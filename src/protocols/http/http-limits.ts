@@ -18,7 +18,7 @@ export interface ServerLimits {
   readonly writeTimeout: number;
   /** Seconds for which bytes are read and dropped after a last answer that the client may not expect yet, so that the answer is not lost in a reset. Default 5. */
   readonly lingerTimeout: number;
-  /** Seconds from the wish to close until the connection is broken off. Default 15. Twisted: `abortTimeout`. */
+  /** Seconds from the wish to close an idle connection until it is broken off. Default 15. Twisted: `abortTimeout`. Behind an answer it is `writeTimeout`, if that is longer. */
   readonly abortTimeout: number;
   /** Bytes of a body that are read and dropped, rather than closing, when the answer is complete before the body. Default 65536. */
   readonly maxDiscardedLength: number;

@@ -55,6 +55,13 @@ export {
   parserSettings,
   STRICT_PARSING,
 } from './parser-limits.ts';
+export {
+  ChildRedirector,
+  DeferredResource,
+  ParentRedirect,
+  Redirect,
+  redirectTo,
+} from './redirect.ts';
 export { Request } from './request.ts';
 export { CACHED } from './request-answer.ts';
 export { type BodyReceiver, RequestBody } from './request-body.ts';

@@ -173,8 +173,10 @@ export function splitFields(text: string, at: number): string[] {
   const fields: string[] = [];
   let line = at;
   while (text.charCodeAt(line) !== CR) {
-    const colon = text.indexOf(':', line);
-    const end = text.indexOf('\r\n', colon);
+    // Names are short, so that looking at their characters costs less than a call; values hold no CR.
+    let colon = line + 1;
+    while (text.charCodeAt(colon) !== COLON) colon++;
+    const end = text.indexOf('\r', colon);
     let from = colon + 1;
     let to = end;
     while (from < to && isBlank(text.charCodeAt(from))) from++;
@@ -200,10 +202,17 @@ export function combined(rawHeaders: readonly string[], name: string): string {
 
 /** Where lines that end in LF, with or without CR, have an empty one, at its end; -1 if nowhere. Starts with the LF of any line from `from` on. */
 export function findEmptyLine(input: Buffer, from: number, end: number): number {
-  for (let i = input.indexOf(LF, from); i >= 0 && i < end; i = input.indexOf(LF, i + 1)) {
+  for (let i = findLF(input, from, end); i >= 0; i = findLF(input, i + 1, end)) {
     const next = i + 1 < end ? byteAt(input, i + 1) : -1;
     if (next === LF) return i + 2;
     if (next === CR && i + 2 < end && byteAt(input, i + 2) === LF) return i + 3;
   }
   return -1;
+}
+
+/** Where the first LF is from `from` to `end`; -1 if nowhere. What the buffer has behind `end` is not looked at. */
+export function findLF(input: Buffer, from: number, end: number): number {
+  if (end === input.length) return input.indexOf(LF, from);
+  const found = input.subarray(from, end).indexOf(LF, 0);
+  return found < 0 ? -1 : from + found;
 }

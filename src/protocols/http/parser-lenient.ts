@@ -2,7 +2,10 @@
 import type { LenientParsing } from './parser-limits.ts';
 
 /** The same head, with CRLF at the end of each line and no folds, as far as the switches say so. It ends with its empty line. */
-export function straighten(head: Buffer, lenient: LenientParsing): Buffer {
+export function straighten(
+  head: Buffer,
+  lenient: Pick<LenientParsing, 'bareLF' | 'foldedHeaders'>,
+): Buffer {
   let text = head.toString('latin1');
   if (lenient.bareLF) text = text.replace(/\r?\n/g, '\r\n');
   if (lenient.foldedHeaders) text = unfold(text);

@@ -27,7 +27,7 @@ export interface ParserLimits {
 export interface LenientParsing {
   /** Take LF without CR as the end of a line of a head (RFC 9112 section 2.2 allows it). Chunks and trailers want CRLF nonetheless. */
   readonly bareLF: boolean;
-  /** Take a header that goes on in a line beginning with whitespace, the fold being read as one space (section 5.2). */
+  /** Take a header that goes on in a line beginning with whitespace, the fold being read as one space (section 5.2). In responses it is always taken. */
   readonly foldedHeaders: boolean;
   /** Take control characters other than NUL, CR and LF in header values. */
   readonly controlsInValues: boolean;

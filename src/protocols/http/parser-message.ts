@@ -145,7 +145,7 @@ export abstract class MessageParser<E extends RequestEvents | ResponseEvents> {
     this.#running = true;
     try {
       while (!this.#paused && this.#step());
-      if (this.#finished && !this.#paused) this.#takeFinish();
+      if (this.#finished && !this.#paused) this.#takeRest();
     } finally {
       this.#running = false;
       this.#keep();
@@ -217,13 +217,17 @@ export abstract class MessageParser<E extends RequestEvents | ResponseEvents> {
     return true;
   }
 
-  #takeFinish(): void {
-    // What is there may be wrong already, as it would have been found to be, had it come in one piece.
+  /** What is left of what came may be wrong already, as it would have been found to be, had it come in one piece. */
+  #takeRest(): void {
     if (this.at < this.end) {
       this.lookAgain();
       this.#chunked?.lookAgain();
-      this.#step();
+      while (!this.#paused && this.#step());
     }
+    if (!this.#paused) this.#takeFinish();
+  }
+
+  #takeFinish(): void {
     if (this.#state === 'close') {
       this.#die();
       this.events.onEnd(null);

@@ -3,7 +3,7 @@ import { type Expectation, FieldSection, RequestHead } from './heads.ts';
 import type { HTTPParseErrorCode } from './parse-errors.ts';
 import { isHost } from './parser-authority.ts';
 import type { Framing, RequestEvents } from './parser-events.ts';
-import { findEmptyLine, INCOMPLETE, REFUSED, scan, scanFields } from './parser-fields.ts';
+import { findEmptyLine, findLF, INCOMPLETE, REFUSED, scan, scanFields } from './parser-fields.ts';
 import { body, connection, type HeadBytes, textOf } from './parser-framing.ts';
 import { straighten } from './parser-lenient.ts';
 import type { ParserOptions, ParserSettings } from './parser-limits.ts';
@@ -84,8 +84,7 @@ export class RequestParser extends MessageParser<RequestEvents> {
       if (findEmptyLine(this.input, from, this.end) >= 0) return true;
     } else {
       if (held >= maxRequestLineLength + 2) return true;
-      const found = this.input.indexOf(LF, this.at + this.#seen);
-      if (found >= 0 && found < this.end) return true;
+      if (findLF(this.input, this.at + this.#seen, this.end) >= 0) return true;
     }
     this.#seen = held;
     return false;

@@ -69,6 +69,13 @@ export interface BodySource {
   bodyDropped(): void;
 }
 
+const NO_SOURCE: BodySource = {
+  bodyWanted() {},
+  pauseBody() {},
+  resumeBody() {},
+  bodyDropped() {},
+};
+
 type Ending = { readonly error: Error | null };
 
 interface Waiting {
@@ -109,6 +116,14 @@ export class RequestBody implements AsyncIterable<Buffer> {
   constructor(source: BodySource, length: number | null) {
     this.#source = source;
     this.length = length;
+  }
+
+  /** A body that has come already. */
+  static of(content: Buffer): RequestBody {
+    const body = new RequestBody(NO_SOURCE, content.length);
+    if (content.length > 0) body.push(content);
+    body.finished(null);
+    return body;
   }
 
   /** Whether all of it has come. */

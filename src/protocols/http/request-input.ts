@@ -1,5 +1,5 @@
 /** What came with a request. Nothing is decoded, split or looked up before somebody asks for it. */
-import type { Address, ReactorTime } from '../../reactor/index.ts';
+import type { Address, ReactorTime, Transport } from '../../reactor/index.ts';
 import { IPv4Address, IPv6Address } from '../../reactor/index.ts';
 import { EMPTY } from '../data.ts';
 import { parseCookies } from './cookies.ts';
@@ -64,6 +64,11 @@ export class RequestInput<C = Buffer> {
   /** The factory that serves it; a `Site` most of the time. */
   get site(): HTTPFactory {
     return this.channel.factory;
+  }
+
+  /** The connection's transport: to ask for addresses and certificates. Writing to it breaks the framing. */
+  get transport(): Transport {
+    return this.channel.transport;
   }
 
   /** The clock that it is served by. */
@@ -232,6 +237,14 @@ export class RequestInput<C = Buffer> {
     if (host !== null && host !== '') return hostnameOf(host);
     const own = this.channel.transport.getHost();
     return own instanceof IPv4Address || own instanceof IPv6Address ? own.host : '';
+  }
+
+  /** The URL of what `prepath` leads to, as the client sees it. Twisted: `prePathURL`. */
+  prePathURL(): string {
+    const { host } = this.head;
+    const authority = this.#stated === undefined ? host : this.getHeader('host');
+    const path = this.prepath.map(encodeURIComponent).join('/');
+    return `${this.isSecure() ? 'https' : 'http'}://${authority || this.getRequestHostname()}/${path}`;
   }
 
   /** Whether it came by TLS, or `setHost` said so. */

@@ -2,6 +2,8 @@
 import { Deferred, Failure, reportFailure } from '../../deferred/index.ts';
 import type { Data } from '../../reactor/index.ts';
 import { errorHTML, renderErrorPage } from './pages.ts';
+import type { Request } from './request.ts';
+import { RequestBody } from './request-body.ts';
 import { RequestAborted } from './request-errors.ts';
 import { type AnyRequest, type IResource, NOT_DONE_YET, UnsupportedMethod } from './resource.ts';
 import { HTTPError } from './status.ts';
@@ -29,6 +31,10 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
 
 /** Has `resource` answer `request`. */
 export function renderResource(request: AnyRequest, resource: IResource): void {
+  // A request without a body comes here with an empty Buffer, and one through a wrapper that does not know of streaming with a full one.
+  if (resource.streamsBody === true && Buffer.isBuffer(request.content)) {
+    (request as unknown as Request<RequestBody>).content = RequestBody.of(request.content); // what the resource asked for
+  }
   let rendered: unknown;
   try {
     rendered = resource.render(request);

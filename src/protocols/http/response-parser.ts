@@ -13,7 +13,7 @@ import { byteAt, CR, LF, RELAXED_VALUE, SP, VALUE } from './parser-tables.ts';
 /**
  * Reads responses of HTTP/1.0 and HTTP/1.1. How a response ends depends on what it answers, so each request has to be announced by `expect` before the
  * response to it comes. Strict as `RequestParser` is, with these differences, which the RFC has too: Content-Length may come several times if it says the same, the
- * space before an empty reason may be missing, and a body may end with the connection.
+ * space before an empty reason may be missing, a body may end with the connection, and a folded header is read with one space for each fold.
  *
  * After a head with framing 'tunnel' (101, or success of CONNECT) the parser only holds what comes; `release` gives that back.
  */
@@ -30,7 +30,7 @@ export class ResponseParser extends MessageParser<ResponseEvents> {
     super(events, options, 'response');
     const { lenient } = this.settings;
     this.#values = lenient.controlsInValues ? RELAXED_VALUE : VALUE;
-    this.#straightens = lenient.bareLF || lenient.foldedHeaders;
+    this.#straightens = lenient.bareLF;
   }
 
   /** Announces a response, by the method of the request that it will answer. Responses come in the order in which they were announced. */
@@ -59,18 +59,23 @@ export class ResponseParser extends MessageParser<ResponseEvents> {
       if (findEmptyLine(this.input, from, stop) < 0) return false;
     }
     this.#seen = stop - this.at;
-    const head = this.#straightens
-      ? this.#readCrooked(stop)
-      : this.#read(this.input, this.at, stop);
+    const head = this.#straightens ? this.#readCrooked(stop) : this.#readStraight(stop);
     if (typeof head === 'string') return this.refuse(head);
     if (head !== null) return this.#begin(head);
     return full ? this.refuse('ERR_HTTP_HEAD_TOO_LONG') : false;
   }
 
+  /** A user agent may not refuse folds (RFC 9112 section 5.2); but they are too rare to look for before one is there. */
+  #readStraight(stop: number): ResponseHead | HTTPParseErrorCode | null {
+    const head = this.#read(this.input, this.at, stop);
+    return head === 'ERR_HTTP_FOLDED_HEADER' ? this.#readCrooked(stop) : head;
+  }
+
   #readCrooked(stop: number): ResponseHead | HTTPParseErrorCode | null {
     const end = findEmptyLine(this.input, this.at, stop);
     if (end < 0) return null;
-    const straight = straighten(this.input.subarray(this.at, end), this.settings.lenient);
+    const { bareLF } = this.settings.lenient;
+    const straight = straighten(this.input.subarray(this.at, end), { bareLF, foldedHeaders: true });
     const head = this.#read(straight, 0, straight.length) ?? 'ERR_HTTP_BARE_LF';
     this.#end = end;
     return head;

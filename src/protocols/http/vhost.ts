@@ -28,7 +28,7 @@ export class NameVirtualHost extends Resource {
    */
   addHost(name: string | Buffer, resource: IResource): void {
     const host = normal(String(name));
-    if (!/^(?:\*\.)?[^\s/:*@]+$|^[0-9a-f:.]*:[0-9a-f:.]*$/.test(host)) {
+    if (!/^(?:\*\.)?[^\s/:*@]+$|^[0-9a-f]*(?::[0-9a-f.]*){2,}$/.test(host)) {
       throw new TypeError(`Cannot serve the host ${JSON.stringify(String(name))}: expected a name`);
     }
     this.#hosts.set(host, resource);

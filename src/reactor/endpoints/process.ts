@@ -24,7 +24,7 @@ import type {
   SpawnProcessOptions,
 } from '../process-interfaces.ts';
 import { StreamConnection } from '../stream-connection.ts';
-import type { StreamHandle, StreamHandleListener } from '../stream-handle.ts';
+import { NO_LISTENER, type StreamHandle, type StreamHandleListener } from '../stream-handle.ts';
 import { WrappingProtocol } from './connecting-factory.ts';
 
 /** What becomes of the child's standard error (Twisted: `StandardErrorBehavior`): it is logged as a warning, or goes to the null device. */
@@ -37,14 +37,6 @@ export interface ProcessEndpointOptions extends Omit<SpawnProcessOptions, 'child
 }
 
 const NOWHERE = new UNIXAddress(null);
-
-const NO_LISTENER: StreamHandleListener = {
-  handleData() {},
-  handleEnd() {},
-  handleDrain() {},
-  handleShutdown() {},
-  handleClosed() {},
-};
 
 /** A child's standard input and output as one stream. */
 class ProcessStream implements StreamHandle, PushProducer {

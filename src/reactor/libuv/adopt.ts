@@ -17,13 +17,7 @@ import {
   UnsupportedSocketType,
 } from '../errors.ts';
 import type { IProtocol, IProtocolFactory, ListeningPort } from '../interfaces.ts';
-import {
-  checkFactory,
-  factoryName,
-  type ListenHandle,
-  ListeningPortBase,
-} from '../listening-port.ts';
-import { logEvent } from '../log.ts';
+import { checkFactory, type ListenHandle, ListeningPortBase } from '../listening-port.ts';
 import type { OpenRegistry } from '../open-registry.ts';
 import { SecurableConnection } from '../securable-connection.ts';
 import type { StreamConnection } from '../stream-connection.ts';
@@ -179,10 +173,7 @@ class AdoptedUNIXPort extends ListeningPortBase {
         const stream = new SocketHandle(socket, method, handle.address, NAMELESS);
         this.accept(NAMELESS, (number) => new SecurableConnection(host, stream, `${number}`));
       },
-      acceptFailed: (error) => {
-        const system = factoryName(this.factory);
-        logEvent({ level: 'error', system, message: `Could not accept: ${error.message}` });
-      },
+      acceptFailed: (error) => this.acceptFailed(error),
     });
     return handle;
   }

@@ -82,6 +82,9 @@ function killTreeOnWindows(pid: number): void {
     stdio: 'ignore',
     windowsHide: true,
   });
-  // No taskkill: then at least the child.
+  // No taskkill, or it was not allowed all of the tree: then at least the child.
   killer.on('error', () => send(pid, 'SIGKILL'));
+  killer.on('exit', (code) => {
+    if (code !== 0) send(pid, 'SIGKILL');
+  });
 }

@@ -8,11 +8,12 @@
 import { Buffer } from 'node:buffer';
 import { type Address, IPv4Address, IPv6Address, UNIXAddress } from '../address.ts';
 import type { Data } from '../interfaces.ts';
-import type {
-  SecureStreamHandle,
-  StreamHandle,
-  StreamHandleListener,
-  TLSSide,
+import {
+  NO_LISTENER,
+  type SecureStreamHandle,
+  type StreamHandle,
+  type StreamHandleListener,
+  type TLSSide,
 } from '../stream-handle.ts';
 import { type DirectWrite, directWrite, type WriteWaiter } from './direct-write.ts';
 import {
@@ -27,14 +28,6 @@ import { TLSHandle } from './tls-handle.ts';
 import { writeChunks } from './write-chunks.ts';
 
 const EMPTY = Buffer.alloc(0);
-
-const NO_LISTENER: StreamHandleListener = {
-  handleData() {},
-  handleEnd() {},
-  handleDrain() {},
-  handleShutdown() {},
-  handleClosed() {},
-};
 
 /** Where a socket is, as Node reports it. */
 export interface SocketName {
@@ -85,7 +78,7 @@ export class SocketHandle<A extends Address> implements StreamHandle, SocketOwne
     if (only === undefined) return true;
     if (socket.destroyed) return false;
     if (chunks.length === 1 && this.#writeDirect && socket._handle) {
-      return this.#wrote(this.#writeDirect(socket._handle, only, this));
+      return wrote(socket, this.#writeDirect(socket._handle, only, this));
     }
     writeChunks(socket, chunks);
     // What failed at once is not waiting either, but has not been sent: the end of the connection follows.
@@ -97,14 +90,9 @@ export class SocketHandle<A extends Address> implements StreamHandle, SocketOwne
     return false;
   }
 
-  /** Whether a direct write is over and went well. */
-  #wrote(result: number): boolean {
-    if (result < 0) this.#socket.destroy(systemError(result, 'write'));
-    return result === 0;
-  }
-
   written(status: number): void {
-    if (!this.#socket.destroyed && this.#wrote(status)) this.listener.handleDrain();
+    const socket = this.#socket;
+    if (!socket.destroyed && wrote(socket, status)) this.listener.handleDrain();
   }
 
   shutdown(): void {
@@ -116,9 +104,11 @@ export class SocketHandle<A extends Address> implements StreamHandle, SocketOwne
   }
 
   reset(): void {
-    // Only TCP knows a reset; elsewhere an end in good order is all there is.
-    if (this.#peer instanceof UNIXAddress) this.#socket.destroy();
-    else this.#socket.resetAndDestroy();
+    const socket = this.#socket;
+    // Only TCP knows a reset; elsewhere an end in good order is all there is. While a shutdown is under way libuv refuses it, and Node would lose the handle over that.
+    const shutting = socket.writableEnded && !socket.writableFinished;
+    if (shutting || this.#peer instanceof UNIXAddress) socket.destroy();
+    else socket.resetAndDestroy();
   }
 
   startTLS(side: TLSSide, received?: Buffer): SecureStreamHandle {
@@ -191,4 +181,10 @@ export class SocketHandle<A extends Address> implements StreamHandle, SocketOwne
     this.listener.handleClosed(this.#error);
     this.listener = NO_LISTENER;
   }
+}
+
+/** Whether a direct write is over and went well. */
+function wrote(socket: OwnedSocket, result: number): boolean {
+  if (result < 0) socket.destroy(systemError(result, 'write'));
+  return result === 0;
 }

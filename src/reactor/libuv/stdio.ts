@@ -18,7 +18,7 @@ import type { Data, IProtocol, IProtocolFactory } from '../interfaces.ts';
 import { type ListenHandle, ListeningPortBase } from '../listening-port.ts';
 import type { OpenRegistry } from '../open-registry.ts';
 import { StreamConnection } from '../stream-connection.ts';
-import type { StreamHandle, StreamHandleListener } from '../stream-handle.ts';
+import { NO_LISTENER, type StreamHandle, type StreamHandleListener } from '../stream-handle.ts';
 import { writeChunks } from './write-chunks.ts';
 
 const EMPTY = Buffer.alloc(0);
@@ -155,14 +155,6 @@ function openStandardIO({ stdin = 0, stdout = 1 }: StandardIODescriptors): Stand
 
 // ------------------------------------------------------------------------------------------ handle
 
-const NO_LISTENER: StreamHandleListener = {
-  handleData() {},
-  handleEnd() {},
-  handleDrain() {},
-  handleShutdown() {},
-  handleClosed() {},
-};
-
 /** The process's streams outlive us, and an error that nobody listens for ends the process: what we wrote last may still fail. */
 function ignoreErrors(): void {}
 
@@ -250,6 +242,9 @@ class StandardIOHandle implements StreamHandle {
   }
 
   close(): void {
+    const { stream, own, socket } = this.#output;
+    // Closed without a shutdown before, because the peer has ended its side: it is told all the same.
+    if (this.#readEnded && socket && !own && !stream.writableEnded) stream.end();
     this.#close(undefined);
   }
 

@@ -18,8 +18,7 @@ import type {
   IProtocolFactory,
   ListenTCPOptions,
 } from '../interfaces.ts';
-import { factoryName, type ListenHandle, ListeningPortBase } from '../listening-port.ts';
-import { logEvent } from '../log.ts';
+import { type ListenHandle, ListeningPortBase } from '../listening-port.ts';
 import { addressFromLiteral, interfaceLiteral, resolveAll } from '../resolver.ts';
 import { TCPConnection, type TCPStreamHandle } from '../tcp-connection.ts';
 import { type ListenTarget, listen } from './listen-handle.ts';
@@ -97,21 +96,22 @@ export class TCPPort extends ListeningPortBase {
     // A port with one certain address gives the same name each time: one address for all then, not one for each connection.
     let lastName: SocketName = {};
     let host = toAddress(lastName);
+    // Often one host has many connections, as a proxy does: one text for all of them then.
+    let lastPeer = '';
     return listen({
       target: this.target(),
       backlog: this.#backlog,
       method,
       accepted: (socket, hostName, peerName) => {
+        if (peerName.address === lastPeer) peerName.address = lastPeer;
         const peer = toAddress(peerName);
+        lastPeer = peer.host;
         if (hostName !== lastName) host = toAddress(hostName);
         lastName = hostName;
         const handle = new SocketHandle(socket, method, host, peer);
         this.accept(peer, (number) => this.makeConnection(handle, number));
       },
-      acceptFailed: (error) => {
-        const system = factoryName(this.factory);
-        logEvent({ level: 'error', system, message: `Could not accept: ${error.message}` });
-      },
+      acceptFailed: (error) => this.acceptFailed(error),
     });
   }
 
@@ -149,9 +149,6 @@ export class TCPConnector extends ConnectorBase implements ConnectionOwner {
     }
     if (typeof port !== 'string') checkPort(port);
     const { timeout = DEFAULT_CONNECT_TIMEOUT, bindAddress = null } = options;
-    if (timeout !== null && !(timeout >= 0)) {
-      throw new RangeError(`Timeout must be 0 or more seconds, or null: got ${String(timeout)}`);
-    }
     super(host, factory, timeout);
     this.#host = host;
     this.#hostName = hostName;

@@ -16,11 +16,12 @@ import {
 import type { Address } from '../address.ts';
 import { ConnectionLost, TLSError, TLSVerificationError } from '../errors.ts';
 import type { Data } from '../interfaces.ts';
-import type {
-  SecureStreamHandle,
-  SecureStreamListener,
-  StreamHandle,
-  TLSSide,
+import {
+  NO_LISTENER,
+  type SecureStreamHandle,
+  type SecureStreamListener,
+  type StreamHandle,
+  type TLSSide,
 } from '../stream-handle.ts';
 import { secureContext } from '../tls/secure-context.ts';
 import { openSession, sealSession } from '../tls/session.ts';
@@ -33,14 +34,7 @@ const UNSENT_LIMIT = 16384;
 /** Seconds that a peer has for its own goodbye once we have said ours. */
 const PATIENCE = 2;
 
-const NO_LISTENER: SecureStreamListener = {
-  handleData() {},
-  handleEnd() {},
-  handleDrain() {},
-  handleShutdown() {},
-  handleClosed() {},
-  handleSecured() {},
-};
+const NO_SECURE_LISTENER: SecureStreamListener = { ...NO_LISTENER, handleSecured() {} };
 
 const NO_CERTIFICATE: NodeJS.ErrnoException = Object.assign(new Error('it showed no certificate'), {
   code: 'NO_CERTIFICATE',
@@ -63,7 +57,7 @@ function internals(socket: Socket): NonNullable<Internals['_handle']> {
 type End = 'none' | 'announced' | 'cut';
 
 export class TLSHandle implements SecureStreamHandle {
-  listener: SecureStreamListener = NO_LISTENER;
+  listener: SecureStreamListener = NO_SECURE_LISTENER;
   /** OpenSSL gives clear text by records of at most 16 KiB. */
   readonly piecemeal = true;
   negotiatedProtocol: string | null = null;
@@ -288,8 +282,11 @@ export class TLSHandle implements SecureStreamHandle {
     if (this.#end === 'none') socket._read(0);
   }
 
+  /** While a shutdown is under way there is no reset to be had (see `SocketHandle`); that it was cut the peer knows by the close_notify that does not come. */
   reset(): void {
-    this.#beneath.reset();
+    const socket = this.#socket;
+    if (socket.writableEnded && !socket.writableFinished) socket.destroy();
+    else this.#beneath.reset();
   }
 
   // ------------------------------------------------------------------------------------------- ending
@@ -324,7 +321,7 @@ export class TLSHandle implements SecureStreamHandle {
     this.#reading = false;
     this.#backlog = [];
     this.listener.handleClosed(this.#error);
-    this.listener = NO_LISTENER;
+    this.listener = NO_SECURE_LISTENER;
   }
 
   // ------------------------------------------------------------------------------------------- telling

@@ -11,8 +11,7 @@ import type {
   IProtocolFactory,
   ListenUNIXOptions,
 } from '../interfaces.ts';
-import { factoryName, type ListenHandle, ListeningPortBase } from '../listening-port.ts';
-import { logEvent } from '../log.ts';
+import { type ListenHandle, ListeningPortBase } from '../listening-port.ts';
 import { SecurableConnection } from '../securable-connection.ts';
 import type { StreamConnection } from '../stream-connection.ts';
 import { cannotListen, listen } from './listen-handle.ts';
@@ -143,10 +142,7 @@ export class UNIXPort extends ListeningPortBase {
         const stream = new SocketHandle(socket, method, address, NAMELESS);
         this.accept(NAMELESS, (number) => new SecurableConnection(this.#host, stream, number));
       },
-      acceptFailed: (error) => {
-        const system = factoryName(this.factory);
-        logEvent({ level: 'error', system, message: `Could not accept: ${error.message}` });
-      },
+      acceptFailed: (error) => this.acceptFailed(error),
     });
     if (!WINDOWS && !isAbstract(this.#path)) {
       try {
@@ -183,9 +179,6 @@ export class UNIXConnector extends ConnectorBase {
   ) {
     checkPath(path);
     const { timeout = 30, checkPID = false } = options;
-    if (timeout !== null && !(timeout >= 0)) {
-      throw new RangeError(`Timeout must be 0 or more seconds, or null: got ${String(timeout)}`);
-    }
     super(host, factory, timeout);
     this.#host = host;
     this.#path = path;

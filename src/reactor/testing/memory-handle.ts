@@ -7,19 +7,11 @@
  */
 import { IPv4Address, type IPv6Address } from '../address.ts';
 import type { Data } from '../interfaces.ts';
-import type { StreamHandleListener } from '../stream-handle.ts';
+import { NO_LISTENER, type StreamHandleListener } from '../stream-handle.ts';
 import type { TCPStreamHandle } from '../tcp-connection.ts';
 
 /** Bytes under way in one direction above which a sender waits, as with a socket's buffers. */
 export const CAPACITY = 65536;
-
-const NO_LISTENER: StreamHandleListener = {
-  handleData() {},
-  handleEnd() {},
-  handleDrain() {},
-  handleShutdown() {},
-  handleClosed() {},
-};
 
 /** What one end has ready for the other: taken from both ends before it is given to either, so that an answer takes a step of its own. */
 export interface Parcel {

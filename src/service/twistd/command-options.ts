@@ -1,6 +1,16 @@
 /** Typed options for an application's command line: one table, from which parsing, help, refusals and types follow (Twisted: `usage.Options`). */
-import { Command, CommanderError, Option } from 'commander';
+import { createRequire } from 'node:module';
+import type { Option } from 'commander';
 import { HelpRequested, UsageError } from '../errors.ts';
+
+let loaded: typeof import('commander') | undefined;
+
+/** Loaded when a command line is read, not by everybody who imports the room. */
+function commander(): typeof import('commander') {
+  // What require returns has no type; this is the package's own.
+  loaded ??= createRequire(import.meta.url)('commander') as typeof import('commander');
+  return loaded;
+}
 
 interface Described {
   readonly description: string;
@@ -121,6 +131,7 @@ function readOptions(
   name: string,
   { description, epilog }: Omit<CommandDescription, 'check'>,
 ): Record<string, unknown> {
+  const { Command, CommanderError } = commander();
   let shown = '';
   const command = new Command(name)
     .usage('[options]')
@@ -156,6 +167,7 @@ function readOptions(
 }
 
 function optionOf(key: string, spec: OptionSpec): Option {
+  const { Option } = commander();
   const flag = flagOf(key);
   const short = spec.short === undefined ? '' : `-${spec.short}, `;
   if (spec.type === 'flag') return new Option(`${short}${flag}`, spec.description);

@@ -1,7 +1,7 @@
 /** Where twistd's commands (install, start, ...) meet the platform's service manager. Windows' is there; the others come with theirs. */
 import { UsageError } from '../errors.ts';
+import type { VerbRequest } from '../windows/cli-context.ts';
 import type { HostOptions, ServiceCliOptions } from '../windows/cli-options.ts';
-import type { VerbRequest } from '../windows/cli-verbs.ts';
 import type { Streams } from './main.ts';
 import { askedFor, type RunOptions, type Target } from './options.ts';
 

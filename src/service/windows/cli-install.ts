@@ -6,9 +6,9 @@ import { LoadError } from '../errors.ts';
 import type { HostOptions, ServiceCliOptions } from './cli-options.ts';
 import { serviceCommandLine, splitCommandLine } from './cli-quoting.ts';
 import type { StartType } from './constants.ts';
-import type { ServiceSetup } from './functions.ts';
 import { fullAccount } from './passwords.ts';
 import type { RecoveryPlan, ServiceSettings } from './scm-api.ts';
+import type { ServiceSetup } from './service-setup.ts';
 
 /** The option that tells a process it was started as a service. */
 export const RUN_SERVICE = '--run-service';
@@ -77,7 +77,7 @@ export function commandLineOf(
     return `${serviceCommandLine([other])}${args === '' ? '' : ` ${args}`}`;
   }
   const old = previous === undefined ? null : readCommandLine(previous);
-  const given: Record<string, string | undefined> = {
+  const given: Record<string, string | null | undefined> = {
     '--rundir': service.cwd === undefined ? undefined : resolve(service.cwd),
     '--logfile':
       host.logfile === undefined || host.logfile === '-' ? undefined : resolve(host.logfile),
@@ -85,17 +85,19 @@ export function commandLineOf(
     '--log-level': host.logLevel,
     '--stop-timeout': numberText(host.stopTimeout),
     '--reactor': host.reactor,
-    '--preshutdown': numberText(service.preshutdown),
+    '--preshutdown': service.preshutdown === 0 ? null : numberText(service.preshutdown),
     '--event-source': service.eventSource,
   };
   const { '--service': _, '--python': __, ...kept } = old?.flags ?? {};
-  const flags = {
+  const flags: Record<string, string | null> = {
     ...program.flags,
     '--rundir': program.directory,
     '--logfile': logfile,
     ...kept,
-    ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
   };
+  for (const [flag, value] of Object.entries(given)) {
+    if (value !== undefined) flags[flag] = value;
+  }
   const needed = [program.script, ...program.files].some(isTypeScript)
     ? typeScriptOptions(nodeVersion, program.script)
     : [];
@@ -107,7 +109,7 @@ export function commandLineOf(
     program.script,
     RUN_SERVICE,
     name,
-    ...Object.entries(flags).flatMap(([flag, value]) => [flag, String(value)]),
+    ...Object.entries(flags).flatMap(([flag, value]) => (value === null ? [] : [flag, value])),
     ...(args.length === 0 ? [] : ['--', ...args]),
   ]);
 }
@@ -214,7 +216,7 @@ export function setupOf(
       (recovery === undefined ? undefined : recovery.some(({ type }) => type !== 'none')),
     sidType: options.sid,
     requiredPrivileges: options.privileges,
-    preshutdownTimeout: options.preshutdown,
+    preshutdownTimeout: options.preshutdown === 0 ? undefined : options.preshutdown,
     environment: options.env,
   });
 }

@@ -162,7 +162,7 @@ export const SERVICE_OPTIONS: readonly ServiceOptionRow[] = [
   setup(
     'preshutdown',
     '--preshutdown <time>',
-    'hear early that the system goes down, and have this long to stop',
+    'hear early that the system goes down, and have this long to stop; 0 takes that back',
     (text) => parseDuration('--preshutdown', text),
   ),
   setup('sid', '--sid <type>', 'an identity of its own: none, unrestricted or restricted', (text) =>

@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { UsageError } from '../errors.ts';
 import { addOptions, givenOptions, HOST_OPTIONS } from '../twistd/options.ts';
+import type { VerbRequest } from './cli-context.ts';
 import { RUN_SERVICE } from './cli-install.ts';
 import { suggestion } from './cli-names.ts';
 import {
@@ -12,7 +13,6 @@ import {
   serviceOptionsOf,
   withBareWaitLast,
 } from './cli-options.ts';
-import type { VerbRequest } from './cli-verbs.ts';
 
 /** What a command line asks for. */
 export type FrameworkRequest =

@@ -2,7 +2,6 @@
 import { STATE_CODES } from './constants.ts';
 import { isWindowsError } from './errors.ts';
 import { describeExit } from './exit-codes.ts';
-import { openService, type ServiceFunctionOptions } from './functions.ts';
 import type {
   RecoveryPlan,
   ScmService,
@@ -10,6 +9,7 @@ import type {
   ServiceSettings,
   ServiceStatus,
 } from './scm-api.ts';
+import { openService, type ServiceFunctionOptions } from './service-access.ts';
 
 /** All that is known of a service. Settings that this system does not know are absent, or may not be seen. */
 export interface ServiceDescription {

@@ -6,10 +6,10 @@ import { reactor } from '../../reactor/index.ts';
 import type { Streams } from '../twistd/main.ts';
 import { KoffiEventLog } from './eventlog-koffi.ts';
 import type { EventLogApi } from './eventlog-types.ts';
-import { theScm } from './functions.ts';
 import { lastLines } from './logs.ts';
 import { askOnTerminal, type PasswordSources } from './passwords.ts';
 import type { ScmClientApi } from './scm-api.ts';
+import { theScm } from './service-access.ts';
 
 export interface ServiceSystem extends PasswordSources {
   readonly scm: ScmClientApi;

@@ -25,7 +25,7 @@ export function runServiceOnWindows({ name, service, run, host }: ServiceProcess
   return runInstalledService(
     {
       ...{ name, host },
-      directory: resolve(service.cwd ?? run.rundir),
+      directory: resolve(run.rundir),
       preshutdown: service.preshutdown !== undefined,
       eventSource: service.eventSource,
     },

@@ -1,5 +1,6 @@
 /** `handleCommandLine`: the command line of a program that holds one service as a class. */
 import { basename, dirname, resolve } from 'node:path';
+import { inspect } from 'node:util';
 import { UsageError } from '../errors.ts';
 import type { Streams } from '../twistd/main.ts';
 import type { Installable, ServiceProgram } from './cli-install.ts';
@@ -38,6 +39,7 @@ const NOT_IN_EXE = 1083;
  *
  * Never rejects for what is wrong with the command line or refused by Windows.
  * @param argv default: that of the process, without the names of node and script
+ * @throws {TypeError} a class without a name
  * @returns the exit code, for `process.exitCode`: 0, 1 wrong usage, 2 not on this platform, or Windows' error number
  *
  * @example
@@ -48,6 +50,7 @@ export async function handleCommandLine(
   argv: readonly string[] = process.argv.slice(2),
   options: HandleCommandLineOptions = {},
 ): Promise<number> {
+  checkClass(cls);
   const script = resolve(options.script ?? process.argv[1] ?? '');
   const { streams = standardStreams(), exit = (code: number) => process.exit(code) } = options;
   // Here, so that a program which never manages services loads none of it.
@@ -111,6 +114,15 @@ async function manage(
     ...(customOptionHandler === undefined ? {} : { customize: () => customOptionHandler(custom) }),
   };
   return await performVerb(request, target, options.system ?? thisSystem(streams));
+}
+
+/** Callers from JavaScript, and those who forgot `static`, have no name. */
+function checkClass(cls: ServiceFrameworkClass): void {
+  const name: unknown = cls._svc_name_;
+  if (typeof name === 'string' && name !== '') return;
+  throw new TypeError(
+    `Cannot run class '${cls.name}' as a service: its static '_svc_name_' must be the service's name, got ${inspect(name)}`,
+  );
 }
 
 function programOf(cls: ServiceFrameworkClass, script: string): ServiceProgram {

@@ -7,28 +7,19 @@
 import type { Deferred, DeferredClock } from '../../deferred/index.ts';
 import { maybeDeferred } from '../../deferred/index.ts';
 import { type MaybeDeferred, Service } from '../service.ts';
-import {
-  ACCEPT_BITS,
-  type AcceptedControl,
-  bitsOf,
-  namesOf,
-  STATE_CODES,
-  type StartType,
-} from './constants.ts';
+import { ACCEPT_BITS, type AcceptedControl, bitsOf, namesOf, type StartType } from './constants.ts';
 import type { ControlEvent } from './control-events.ts';
 import type { Controllable } from './controllable.ts';
 import { WindowsError } from './errors.ts';
 import type { StopReason } from './hosted.ts';
 import { runApplicationAsService, type ServiceMainOptions } from './service-main.ts';
-
-/** The states as pywin32's `win32service` names them. */
-export const SERVICE_STOPPED: number = STATE_CODES.stopped;
-export const SERVICE_START_PENDING: number = STATE_CODES['start-pending'];
-export const SERVICE_STOP_PENDING: number = STATE_CODES['stop-pending'];
-export const SERVICE_RUNNING: number = STATE_CODES.running;
-export const SERVICE_CONTINUE_PENDING: number = STATE_CODES['continue-pending'];
-export const SERVICE_PAUSE_PENDING: number = STATE_CODES['pause-pending'];
-export const SERVICE_PAUSED: number = STATE_CODES.paused;
+import {
+  SERVICE_CONTINUE_PENDING,
+  SERVICE_PAUSE_PENDING,
+  SERVICE_START_PENDING,
+  SERVICE_STOP_PENDING,
+  SERVICE_STOPPED,
+} from './win32service.ts';
 
 const PENDING_STATES: readonly number[] = [
   SERVICE_START_PENDING,

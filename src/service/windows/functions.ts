@@ -2,43 +2,26 @@
  * Managing services from a program, under the names of pywin32's `win32serviceutil`. Everything returns a Deferred and waits by a clock. Each takes a service by its name or its display name, and
  * asks for no more rights than it needs.
  */
-import {
-  type Deferred,
-  type DeferredClock,
-  inlineCallbacks,
-  maybeDeferred,
-  wait,
-} from '../../deferred/index.ts';
-import { deferLater, reactor } from '../../reactor/index.ts';
-import {
-  type ManagerRight,
-  nameOf,
-  type ServiceRight,
-  type ServiceState,
-  STATE_CODES,
-} from './constants.ts';
+import { type Deferred, inlineCallbacks, maybeDeferred, wait } from '../../deferred/index.ts';
+import { deferLater } from '../../reactor/index.ts';
+import { nameOf, type ServiceRight, type ServiceState, STATE_CODES } from './constants.ts';
 import { isWindowsError, WindowsError } from './errors.ts';
-import type {
-  ScmClientApi,
-  ScmManager,
-  ScmService,
-  ServiceConfigChange,
-  ServiceDefinition,
-  ServiceSettings,
-  ServiceStatus,
-} from './scm-api.ts';
-import { KoffiScm } from './scm-koffi.ts';
+import type { ScmService, ServiceSettings, ServiceStatus } from './scm-api.ts';
+import {
+  clockOf,
+  openService,
+  type ServiceFunctionOptions,
+  withManager,
+} from './service-access.ts';
+import {
+  applySettings,
+  changeIt,
+  partsOf,
+  type ServiceChange,
+  type ServiceSetup,
+  setupRights,
+} from './service-setup.ts';
 import { UnexpectedServiceState, type WaitOptions, waitForState } from './service-wait.ts';
-
-/** Options of all these functions. */
-export interface ServiceFunctionOptions {
-  /** Default: that of Windows. */
-  readonly scm?: ScmClientApi;
-  /** Default: the reactor. */
-  readonly clock?: DeferredClock;
-  /** Another machine; default this one. */
-  readonly machine?: string | undefined;
-}
 
 /** Options of those that wait. */
 export interface ServiceWaitOptions extends ServiceFunctionOptions {
@@ -54,12 +37,6 @@ export interface StopServiceOptions extends ServiceWaitOptions {
   readonly dependents?: boolean | undefined;
 }
 
-/** What a service is to be like: its configuration, and any of its further settings. */
-export type ServiceSetup = ServiceDefinition & Partial<ServiceSettings>;
-
-/** What `changeServiceConfig` takes. */
-export type ServiceChange = ServiceConfigChange & Partial<ServiceSettings>;
-
 /** How an installation went. */
 export interface Installation {
   /** Whether the service was there before, and was changed. */
@@ -67,18 +44,6 @@ export interface Installation {
   /** Settings that this system does not know (Wine, old versions of Windows), which the service has to do without. */
   readonly unsupported: ReadonlyArray<keyof ServiceSettings>;
 }
-
-const SETTINGS: ReadonlyArray<keyof ServiceSettings> = [
-  'description',
-  'delayedStart',
-  'recovery',
-  'recoverOnErrorExit',
-  'sidType',
-  'requiredPrivileges',
-  'preshutdownTimeout',
-  'environment',
-  'parameters',
-];
 
 /** How often it is looked whether a deleted service is gone, in seconds, and for how long by default. */
 const LOOK_AGAIN = 0.25;
@@ -250,121 +215,7 @@ export const waitForServiceStatus = inlineCallbacks(function* (
   }
 });
 
-// --------------------------------------------------------------------------------------- for our own
-
-/**
- * Opens a service by its name, or else its display name. Close it.
- * @throws {WindowsError} 5, 123, 1060
- */
-export function openService(
-  name: string,
-  rights: readonly ServiceRight[],
-  options: ServiceFunctionOptions,
-): ScmService {
-  return withManager(options, ['connect'], (manager) => openBy(manager, name, rights));
-}
-
-/** Calls `f` with the manager, and closes it. @throws {WindowsError} 5, 1722 */
-export function withManager<T>(
-  { scm, machine }: ServiceFunctionOptions,
-  rights: readonly ManagerRight[],
-  f: (manager: ScmManager) => T,
-): T {
-  const manager = (scm ?? theScm()).openManager({ rights, machine });
-  try {
-    return f(manager);
-  } finally {
-    manager.close();
-  }
-}
-
-let windowsScm: KoffiScm | undefined;
-
-/** Windows' service manager. */
-export function theScm(): KoffiScm {
-  windowsScm ??= new KoffiScm();
-  return windowsScm;
-}
-
 // ------------------------------------------------------------------------------------------ inside
-
-function clockOf({ clock = reactor }: ServiceFunctionOptions): DeferredClock {
-  return clock;
-}
-
-function openBy(manager: ScmManager, name: string, rights: readonly ServiceRight[]): ScmService {
-  try {
-    return manager.openService(name, rights);
-  } catch (error) {
-    if (!isWindowsError(error, 1060, 123)) throw error;
-    let key: string;
-    try {
-      key = manager.keyName(name);
-    } catch {
-      throw error; // what was said of the name is the better answer
-    }
-    return manager.openService(key, rights);
-  }
-}
-
-function setupRights(
-  settings: Partial<ServiceSettings>,
-  ...more: readonly ServiceRight[]
-): ServiceRight[] {
-  const restarts = settings.recovery?.actions.some(({ type }) => type === 'restart') ?? false;
-  return ['query-config', 'change-config', ...(restarts ? ['start' as const] : []), ...more];
-}
-
-function partsOf(setup: ServiceSetup): {
-  definition: ServiceDefinition;
-  settings: Partial<ServiceSettings>;
-} {
-  const isSetting = ([key]: [string, unknown]): boolean =>
-    SETTINGS.some((setting) => setting === key);
-  const entries = Object.entries(setup).filter(([, value]) => value !== undefined);
-  return {
-    // What is left when the settings are taken out is a definition, which the compiler cannot follow.
-    definition: Object.fromEntries(
-      entries.filter((one) => !isSetting(one)),
-    ) as unknown as ServiceDefinition,
-    settings: Object.fromEntries(entries.filter(isSetting)),
-  };
-}
-
-function changeIt(
-  manager: ScmManager,
-  name: string,
-  { imagePath: line = '', ...change }: ServiceChange,
-): Array<keyof ServiceSettings> {
-  const { definition, settings } = partsOf({ ...change, name, imagePath: line });
-  const { name: _, imagePath, ...config } = definition;
-  const service = openBy(manager, name, setupRights(settings));
-  try {
-    service.changeConfig(imagePath === '' ? config : { ...config, imagePath });
-    return applySettings(service, settings);
-  } finally {
-    service.close();
-  }
-}
-
-function applySettings(
-  service: ScmService,
-  settings: Partial<ServiceSettings>,
-): Array<keyof ServiceSettings> {
-  const unsupported: Array<keyof ServiceSettings> = [];
-  const apply = <K extends keyof ServiceSettings>(setting: K): void => {
-    const value = settings[setting];
-    if (value === undefined) return;
-    try {
-      service.changeSetting(setting, value);
-    } catch (error) {
-      if (!isWindowsError(error, 124)) throw error;
-      unsupported.push(setting);
-    }
-  };
-  for (const setting of SETTINGS) apply(setting);
-  return unsupported;
-}
 
 function waiting(options: ServiceWaitOptions): WaitOptions | null {
   if (options.wait === false || options.wait === 0) return null;

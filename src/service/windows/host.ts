@@ -57,8 +57,9 @@ export class ServiceHost {
   #state: ServiceState = 'stopped';
   #reporter: ServiceReporter | undefined;
   #pending: Pending | undefined;
-  /** How it will have ended; the first failure decides. */
+  /** How it will have ended; the first failure decides, until the manager is told. */
   #exit: ExitCodes = SUCCESS_EXIT;
+  #told = false;
   #stopReason: StopReason | null = null;
   #ran = false;
   /** It was told to stop before the manager had it started. */
@@ -314,6 +315,7 @@ export class ServiceHost {
     this.#pending?.end();
     this.#pending = undefined;
     this.#state = 'stopped';
+    this.#told = true;
     const code = processExitCode(this.#exit);
     const timer = clock.callLater(LAST_REPORT, () => {
       log.critical('Exiting at once: the service manager does not take the last report');
@@ -379,7 +381,7 @@ export class ServiceHost {
   }
 
   #setExit(exit: ExitCodes): void {
-    if (this.#exit.win32ExitCode === 0) this.#exit = exit;
+    if (this.#exit.win32ExitCode === 0 && !this.#told) this.#exit = exit;
   }
 
   #note(level: 'info' | 'warn' | 'error', text: string): void {

@@ -21,16 +21,19 @@ export type {
 export type * from './control-events.ts';
 export type { Controllable } from './controllable.ts';
 export { isWindowsError, WindowsError, windowsErrorName, windowsErrorText } from './errors.ts';
-export { EventLog, type EventLogOptions } from './eventlog.ts';
+export { type EventDetails, EventLog, type EventLogOptions } from './eventlog.ts';
+export { MemoryEventLog, type WrittenEvent } from './eventlog-memory.ts';
+export type {
+  EventLevel,
+  EventLogApi,
+  EventRecord,
+  EventSourceOptions,
+  OpenEventLog,
+} from './eventlog-types.ts';
 export { NativeCallsUnavailable } from './ffi/koffi.ts';
 export {
-  SERVICE_CONTINUE_PENDING,
-  SERVICE_PAUSE_PENDING,
-  SERVICE_PAUSED,
-  SERVICE_RUNNING,
-  SERVICE_START_PENDING,
-  SERVICE_STOP_PENDING,
-  SERVICE_STOPPED,
+  type FrameworkServiceOptions,
+  runFrameworkService,
   ServiceFramework,
   type ServiceFrameworkClass,
 } from './framework.ts';
@@ -41,9 +44,6 @@ export {
   queryServiceStatus,
   removeService,
   restartService,
-  type ServiceChange,
-  type ServiceFunctionOptions,
-  type ServiceSetup,
   type ServiceWaitOptions,
   type StopServiceOptions,
   startService,
@@ -78,10 +78,18 @@ export {
   type MemoryScmOptions,
   MemoryScmProcess,
 } from './scm-memory.ts';
+export type { ServiceFunctionOptions } from './service-access.ts';
 export {
   type ApplicationServiceOptions,
   runApplicationAsService,
   type ServiceMainOptions,
   type StrayErrorPolicy,
 } from './service-main.ts';
+export type {
+  GivenSettings,
+  RecoverySetup,
+  ServiceChange,
+  ServiceSetup,
+} from './service-setup.ts';
 export { UnexpectedServiceState } from './service-wait.ts';
+export * from './win32service.ts';

@@ -136,6 +136,48 @@ describe('HTTPChannel', () => {
     expect(seen.length).to.be.above(first);
   });
 
+  it('starts no further request when an answer comes while the client does not read', () => {
+    const later = new Later();
+    const connection = new Connection(later).receive(get('/1') + get('/2'));
+    const producer = connection.transport.producer as {
+      pauseProducing(): void;
+      resumeProducing(): void;
+    };
+    producer.pauseProducing();
+    later.answer(0);
+    expect(later.requests).to.have.length(1);
+    producer.resumeProducing();
+    expect(later.requests).to.have.length(2);
+  });
+
+  it('starts no further request behind a streamed one while the client does not read', () => {
+    const seen: string[] = [];
+    const connection = new Connection(
+      leaf(
+        (request) => {
+          seen.push(request.uri);
+          (request as unknown as Request<RequestBody>).content.deliverTo({
+            write() {},
+            end: () => request.finish(),
+            fail() {},
+          });
+          return NOT_DONE_YET;
+        },
+        { streamsBody: true },
+      ),
+    );
+    const producer = connection.transport.producer as {
+      pauseProducing(): void;
+      resumeProducing(): void;
+    };
+    connection.receive(post('/1', 'abc').slice(0, -1));
+    producer.pauseProducing();
+    connection.receive(`c${get('/2')}`);
+    expect(seen).to.deep.equal(['/1']);
+    producer.resumeProducing();
+    expect(seen).to.deep.equal(['/1', '/2']);
+  });
+
   describe('keep-alive', () => {
     const closes = (request: string, options = {}): Connection =>
       new Connection(new Echo(), options).receive(request);
@@ -177,6 +219,34 @@ describe('HTTPChannel', () => {
         'close',
       ]);
       expect(connection.ending).to.equal(true);
+    });
+
+    it('does not close before the client has read', () => {
+      const later = new Later();
+      const connection = new Connection(later).receive(get('/', 'Connection: close'));
+      const producer = connection.transport.producer as {
+        pauseProducing(): void;
+        resumeProducing(): void;
+      };
+      producer.pauseProducing();
+      later.answer(0);
+      expect(connection.transport.disconnecting).to.equal(false);
+      producer.resumeProducing();
+      expect(connection.transport.disconnecting).to.equal(true);
+    });
+
+    it('sends nothing after loseConnection()', () => {
+      const connection = new Connection(
+        leaf((request) => {
+          request.write('a');
+          request.loseConnection();
+          request.write('b');
+          request.finish();
+          return NOT_DONE_YET;
+        }),
+      ).receive(get('/') + get('/'));
+      expect(connection.said()).to.match(/\r\n\r\n1\r\na\r\n$/);
+      expect(connection.transport.disconnecting).to.equal(true);
     });
 
     it('closes when the application sets Connection: close', () => {
@@ -321,6 +391,27 @@ describe('HTTPChannel', () => {
       expect(answer?.headers['connection']).to.equal('close');
     });
 
+    it('is not sent into an answer that has begun', () => {
+      const connection = new Connection(
+        leaf(
+          (request) => {
+            request.write('begun');
+            (request as unknown as Request<RequestBody>).content.deliverTo({
+              write() {},
+              end: () => request.finish(),
+              fail() {},
+            });
+            return NOT_DONE_YET;
+          },
+          { streamsBody: true },
+        ),
+      ).receive(HEAD);
+      connection.receive('body');
+      expect(answersIn(connection.said()).map(({ code, body }) => [code, body])).to.deep.equal([
+        [200, 'begun'],
+      ]);
+    });
+
     it('is sent when a resource begins to read', () => {
       let body: RequestBody | undefined;
       const streams = leaf(
@@ -367,6 +458,16 @@ describe('HTTPChannel', () => {
       expect(resource.got).to.deep.equal(['abc', 'def', 'end']);
       resource.request?.finish();
       expect(answersIn(connection.said())[0]?.code).to.equal(200);
+    });
+
+    it('are there, and empty, for a request without one', () => {
+      for (const text of [post('/', ''), 'POST / HTTP/1.1\r\nHost: a\r\n\r\n']) {
+        const resource = new Collecting();
+        const connection = new Connection(resource).receive(text);
+        resource.request?.finish();
+        expect(resource.got).to.deep.equal(['end']);
+        expect(answersIn(connection.said())[0]?.code).to.equal(200);
+      }
     });
 
     it('fail when the connection is lost', () => {
@@ -435,6 +536,29 @@ describe('HTTPChannel', () => {
         'early',
         'early',
       ]);
+    });
+
+    it('may be answered while the client waits to send more; the rest is read and dropped', () => {
+      const waiting: Request[] = [];
+      const connection = new Connection(
+        leaf(
+          (request) => {
+            waiting.push(request);
+            return NOT_DONE_YET;
+          },
+          { streamsBody: true },
+        ),
+      );
+      connection.receive(
+        `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 90000\r\n\r\n${'x'.repeat(66_000)}`,
+      );
+      connection.receive('x'.repeat(20_000));
+      expect(connection.transport.producerState).to.equal('paused');
+      waiting[0]?.finish();
+      expect(connection.transport.producerState).to.equal('producing');
+      connection.receive(`${'x'.repeat(4000)}${get('/')}`);
+      expect(waiting).to.have.length(2);
+      expect(answersIn(connection.said())).to.have.length(1);
     });
 
     it('fail with what was wrong with them, and 400 is answered', async () => {
@@ -536,6 +660,18 @@ describe('HTTPChannel', () => {
       expect(connection.transport.disconnecting).to.equal(true);
     });
 
+    it('needs no lingering', () => {
+      const later = new Later();
+      const connection = new Connection(later, { allowHalfClose: true }).receive(
+        `${get('/')}NONSENSE\r\n\r\n`,
+      );
+      connection.channel.readConnectionLost();
+      later.answer(0);
+      expect(answersIn(connection.said()).map(({ code }) => code)).to.deep.equal([200, 400]);
+      expect(connection.transport.disconnecting).to.equal(true);
+      expect(connection.transport.writeDisconnecting).to.equal(false);
+    });
+
     it('in mid-head is answered with 400', () => {
       const connection = new Connection(new Echo()).receive('GET / HT');
       connection.channel.readConnectionLost();
@@ -580,6 +716,23 @@ describe('HTTPChannel', () => {
       expect(connection.clock.getDelayedCalls()).to.deep.equal([]);
     });
 
+    it('hand over what was held, and read again, when they come late', () => {
+      const other = new Other();
+      const waiting: Request[] = [];
+      const connection = new Connection(
+        leaf((request) => {
+          waiting.push(request);
+          return NOT_DONE_YET;
+        }),
+        { maxReadAhead: 10 },
+      ).receive(`${ASK}${'x'.repeat(100)}`);
+      expect(connection.transport.producerState).to.equal('paused');
+      waiting[0]?.upgradeTo('other/1', other);
+      expect(other.got.join('')).to.equal('x'.repeat(100));
+      expect(connection.transport.producerState).to.equal('producing');
+      expect(connection.clock.getDelayedCalls()).to.deep.equal([]);
+    });
+
     it('are not to be had from a client that did not ask', () => {
       let error: unknown;
       const refuses = leaf((request) => {
@@ -609,9 +762,9 @@ describe('HTTPChannel', () => {
 
   it('answers when a Deferred fires', () => {
     const deferred = new Deferred<string>();
-    const connection = new Connection(leaf(() => deferred)).receive(get('/1') + get('/2'));
+    const connection = new Connection(leaf(() => deferred)).receive(get('/'));
     expect(connection.said()).to.equal('');
     deferred.callback('late');
-    expect(answersIn(connection.said()).map(({ body }) => body)).to.include('late');
+    expect(answersIn(connection.said()).map(({ body }) => body)).to.deep.equal(['late']);
   });
 });

@@ -4,7 +4,7 @@ import { chunked, get, parseRequests, refusal, request } from './parser-support.
 
 describe('Chunked bodies', () => {
   it('are put together, and what follows is the next request', () => {
-    const body = '5\r\nhello\r\nB\r\n, \r\nworld\r\n!\r\n0\r\n\r\n';
+    const body = '5\r\nhello\r\nC\r\n, \r\nworld\r\n!\r\n0\r\n\r\n';
     const { messages, error } = parseRequests(chunked(body) + get());
     expect(error).to.equal(null);
     expect(messages.map((message) => message.body)).to.deep.equal(['hello, \r\nworld\r\n!', '']);

@@ -38,6 +38,8 @@ describe('RequestParser: the request line', () => {
     'TRACE',
     'PATCH',
     'GOT',
+    'SET',
+    'GEM',
     'get',
   ]) {
     it(`gives method ${method} as it is`, () => {

@@ -3,6 +3,7 @@
 import { Failure } from '../../../src/deferred/index.ts';
 import {
   type HTTPChannel,
+  HTTPFactory,
   type IResource,
   type Rendered,
   type Request,
@@ -30,14 +31,18 @@ export function leaf(
 /** One connection to a site. */
 export class Connection {
   readonly clock: Clock;
-  readonly site: Site;
+  readonly site: HTTPFactory;
   readonly transport: StringTransport;
   readonly channel: HTTPChannel;
 
-  constructor(resource: IResource | Site, options: SiteOptions = {}, clock: Clock = new Clock()) {
+  constructor(
+    resource: IResource | HTTPFactory,
+    options: SiteOptions = {},
+    clock: Clock = new Clock(),
+  ) {
     this.clock = clock;
     this.site =
-      resource instanceof Site
+      resource instanceof HTTPFactory
         ? resource
         : new Site(resource, {
             reactor: this.clock,

@@ -139,6 +139,40 @@ describe('handleCommandLine()', () => {
       expect(system.memory.openManager({ rights: ['enumerate'] }).enumerate()).to.deep.equal([]);
       expect(system.events.isRegistered('PyEcho')).to.equal(false);
     });
+
+    it('leaves an update that the handler refuses as it is', async () => {
+      await run(['install']);
+      const more: HandleCommandLineOptions = {
+        customOptionHandler: () => {
+          throw new RangeError('not like that');
+        },
+      };
+      expect(await run(['update', '--description', 'new'], more)).to.deep.equal({
+        code: -1,
+        out: 'Changing service configuration\n',
+        err: 'Error changing service configuration: not like that\n',
+      });
+      const json = await run(['install', '--json'], more);
+      expect(JSON.parse(json.out)).to.include({ ok: false, code: -1, error: 'not like that' });
+      expect(system.look('PyEcho', (service) => service.querySetting('description'))).to.equal(
+        'Says it again',
+      );
+    });
+  });
+
+  it('refuses a class without a name', async () => {
+    class Nameless extends ServiceFramework {
+      override SvcDoRun(): void {}
+    }
+    let refusal: unknown;
+    // A class of JavaScript's may lack anything.
+    await run(['debug'], {}, Nameless as unknown as typeof Echo).catch((error: unknown) => {
+      refusal = error;
+    });
+    expect(refusal)
+      .to.be.instanceOf(TypeError)
+      .with.property('message')
+      .that.matches(/^Cannot run class 'Nameless' as a service: .*'_svc_name_'.*got undefined$/);
   });
 
   it('ends the process of a service that the script does not hold with 1083', async () => {

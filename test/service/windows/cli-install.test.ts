@@ -22,6 +22,14 @@ const PROGRAM: ServiceProgram = {
   directory: 'C:\\my apps',
 };
 
+const TARGET: Installable = {
+  name: 'chat',
+  description: 'talks',
+  dependencies: ['Tcpip'],
+  program: () => PROGRAM,
+  debug: () => Promise.resolve(0),
+};
+
 function lineOf(
   program: Partial<ServiceProgram> = {},
   options: Partial<CommandLineOptions> = {},
@@ -107,6 +115,14 @@ describe('commandLineOf()', () => {
     expect(lineOf({}, { previous: 'C:\\something.exe else' })).to.equal(lineOf());
   });
 
+  it('takes the early word of the shutdown back with 0', () => {
+    const previous = lineOf({}, { service: { preshutdown: 5 } });
+    expect(lineOf({}, { previous, service: { preshutdown: 0 } })).to.equal(lineOf());
+    expect(setupOf(TARGET, { preshutdown: 0 }, 'line', {})).not.to.have.property(
+      'preshutdownTimeout',
+    );
+  });
+
   it('leaves another program to itself', () => {
     expect(lineOf({ other: { program: 'C:\\a b\\host.exe', args: '-x "y z"' } })).to.equal(
       '"C:\\a b\\host.exe" -x "y z"',
@@ -179,15 +195,8 @@ describe('twistdScript()', () => {
 });
 
 describe('setupOf()', () => {
-  const target: Installable = {
-    name: 'chat',
-    description: 'talks',
-    dependencies: ['Tcpip'],
-    program: () => PROGRAM,
-    debug: () => Promise.resolve(0),
-  };
   const fresh = (options: ServiceCliOptions, more: Partial<Installable> = {}) =>
-    setupOf({ ...target, ...more }, options, 'line', null);
+    setupOf({ ...TARGET, ...more }, options, 'line', null);
   const restart = [{ type: 'restart' as const, delay: 5 }];
 
   it('gives a new service its defaults', () => {
@@ -207,7 +216,7 @@ describe('setupOf()', () => {
 
   it('leaves of one that is there what is not given', () => {
     const options: ServiceCliOptions = { displayName: 'C' };
-    const bare = { name: 'chat', program: target.program, debug: target.debug };
+    const bare = { name: 'chat', program: TARGET.program, debug: TARGET.debug };
     expect(setupOf(bare, options, 'line', {})).to.deep.equal({
       name: 'chat',
       imagePath: 'line',
@@ -232,7 +241,7 @@ describe('setupOf()', () => {
     expect(fresh({ startup: auto, delayed: true })).to.include(delayed);
     expect(fresh({ startup: auto })).not.to.have.property('delayedStart');
     const update = (startup: typeof auto | typeof manual, delayedStart: boolean) =>
-      setupOf(target, { startup }, 'line', { delayedStart });
+      setupOf(TARGET, { startup }, 'line', { delayedStart });
     expect(update(auto, true)).to.include(auto);
     expect(update(auto, false)).not.to.have.property('delayedStart');
     expect(update(manual, true)).not.to.have.property('delayedStart'); // the system takes it back
@@ -251,14 +260,14 @@ describe('setupOf()', () => {
   it('changes of a recovery plan what is given', () => {
     const recovery = { actions: restart, resetPeriod: 60, rebootMessage: 'm', command: 'c' };
     const changed = (options: ServiceCliOptions) =>
-      setupOf(target, options, 'l', { recovery }).recovery;
+      setupOf(TARGET, options, 'l', { recovery }).recovery;
     expect(changed({ reset: 'never' })).to.deep.equal({ ...recovery, resetPeriod: null });
     expect(changed({ reset: 7 })).to.deep.equal({ ...recovery, resetPeriod: 7 });
     expect(changed({ recoveryCommand: 'x' })).to.deep.equal({ ...recovery, command: 'x' });
     expect(changed({ rebootMessage: 'y' })).to.deep.equal({ ...recovery, rebootMessage: 'y' });
     expect(changed({ recovery: [] })).to.deep.equal({ ...recovery, actions: [] });
     const none = { ...recovery, actions: [], resetPeriod: 0 };
-    expect(setupOf(target, { recovery: restart }, 'l', { recovery: none }).recovery).to.include({
+    expect(setupOf(TARGET, { recovery: restart }, 'l', { recovery: none }).recovery).to.include({
       resetPeriod: 86_400,
     });
   });

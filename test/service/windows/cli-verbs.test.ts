@@ -203,6 +203,25 @@ describe("twistd's commands on Windows", () => {
       });
     });
 
+    it('registers another source of events instead of the one before', async () => {
+      await system.echo('install');
+      await system.echo('update', '--event-source', 'New');
+      expect(['echo', 'New'].map((name) => system.events.isRegistered(name))).to.deep.equal([
+        false,
+        true,
+      ]);
+      await system.echo('update');
+      expect(system.events.isRegistered('New')).to.equal(true);
+    });
+
+    it('and install leave a service alone that only displays the name', async () => {
+      await system.echo('install', '--name', 'other', '--display-name', 'echo');
+      const line = system.imagePath('other');
+      expect((await system.echo('update')).code).to.equal(1060);
+      expect((await system.echo('install')).code).to.equal(1078);
+      expect(system.imagePath('other')).to.equal(line);
+    });
+
     it('takes a delayed start back', async () => {
       await system.echo('install', '--startup', 'delayed');
       await system.echo('update', '--startup', 'auto');

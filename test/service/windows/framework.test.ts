@@ -9,9 +9,6 @@ import { type ControlEvent, controlEvent } from '../../../src/service/windows/co
 import { WindowsError } from '../../../src/service/windows/errors.ts';
 import {
   runFrameworkService,
-  SERVICE_PAUSED,
-  SERVICE_STOP_PENDING,
-  SERVICE_STOPPED,
   ServiceFramework,
   type ServiceFrameworkClass,
 } from '../../../src/service/windows/framework.ts';
@@ -21,6 +18,11 @@ import {
   runApplicationAsService,
   type ServiceMainOptions,
 } from '../../../src/service/windows/service-main.ts';
+import {
+  SERVICE_PAUSED,
+  SERVICE_STOP_PENDING,
+  SERVICE_STOPPED,
+} from '../../../src/service/windows/win32service.ts';
 
 describe('service process', () => {
   let reactor: MemoryReactorClock;

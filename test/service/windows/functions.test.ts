@@ -81,6 +81,24 @@ describe('functions for services', () => {
   };
 
   describe('installService()', () => {
+    it('completes a recovery, which is for stops with an error, too, unless told otherwise', () => {
+      const settings = () =>
+        look('echo', (service) => [
+          service.querySetting('recovery'),
+          service.querySetting('recoverOnErrorExit'),
+        ]);
+      const actions = [{ type: 'restart', delay: 5 }] as const;
+      install({ recovery: { actions } });
+      const plan = { actions, resetPeriod: 86_400, rebootMessage: '', command: '' };
+      expect(settings()).to.deep.equal([plan, true]);
+      install({ recovery: { actions, resetPeriod: null }, recoverOnErrorExit: false });
+      expect(settings()).to.deep.equal([{ ...plan, resetPeriod: null }, false]);
+      install({ description: 'x' });
+      expect(settings()).to.deep.equal([{ ...plan, resetPeriod: null }, false]);
+      install({ recovery: { actions: [] } });
+      expect(settings()).to.deep.equal([{ ...plan, actions: [] }, false]);
+    });
+
     it('registers a service with configuration and settings', () => {
       const result = successResultOf(
         installService(

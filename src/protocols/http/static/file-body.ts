@@ -1,7 +1,7 @@
 import { close, read } from 'node:fs';
 import type { Consumer, PushProducer } from '../../../reactor/index.ts';
 
-/** Bytes that are read at once. More made nothing faster on loopback, less did cost (see bench/). */
+/** Bytes that are read at once: as many as a connection writes at once. More of them made nothing faster. */
 const PIECE = 131_072;
 
 /** A stretch of a file. */
@@ -25,27 +25,39 @@ export class FileTruncatedError extends Error {
 }
 
 /**
- * Writes parts of an open file, and what belongs between them, to a consumer, as fast as that takes it: a piece being written and a piece being read is all that it holds. The
+ * Writes parts of a file, and what belongs between them, to a consumer, as fast as that takes it. The next piece is read while one is written, and these two are all that it holds. The
  * descriptor is its own from the beginning, and is closed in the end, whichever end it is; never while a read is under way.
  *
  * Positions are given with every read, so that nothing depends on where the descriptor stands; no promise is made per piece.
  */
 export class FileBody implements PushProducer {
-  readonly #fd: number;
+  readonly #source: number | Buffer;
+  readonly #freed: () => void;
   readonly #parts: readonly BodyPart[];
   readonly #consumer: Consumer;
   readonly #done: BodyDone;
   #at = 0;
-  /** Bytes of the part at `#at` that were written. */
-  #written = 0;
+  /** Bytes of the part at `#at` that were read. */
+  #had = 0;
+  /** What is being read into. */
   #buffer: Buffer | undefined;
+  /** What is to be written next. */
+  #ready: Buffer | undefined;
   #reading = false;
   #pumping = false;
   #paused = false;
   #over = false;
 
-  constructor(fd: number, parts: readonly BodyPart[], consumer: Consumer, done: BodyDone) {
-    this.#fd = fd;
+  /** @param source what stretches are of: an open file, which is closed in the end, or its bytes */
+  constructor(
+    source: number | Buffer,
+    parts: readonly BodyPart[],
+    consumer: Consumer,
+    done: BodyDone,
+    freed: () => void = ignore,
+  ) {
+    this.#source = source;
+    this.#freed = freed;
     this.#parts = parts;
     this.#consumer = consumer;
     this.#done = done;
@@ -73,34 +85,53 @@ export class FileBody implements PushProducer {
     // Writing may pause and resume it from within: the loop below goes on then, and the stack does not grow.
     if (this.#pumping) return;
     this.#pumping = true;
-    while (!this.#paused && !this.#reading && !this.#over) this.#next();
-    this.#pumping = false;
-  }
-
-  #next(): void {
-    const part = this.#parts[this.#at];
-    if (part === undefined) {
-      this.#end();
-      this.#done(null);
-    } else if (Buffer.isBuffer(part)) {
-      this.#at += 1;
-      this.#consumer.write(part);
-    } else {
-      this.#read(part);
+    try {
+      while (!this.#over && this.#step()) {}
+    } catch (error) {
+      this.#fail(error as Error); // the consumer's; whatever it is, somebody has to get it
+    } finally {
+      this.#pumping = false;
     }
   }
 
-  #read(part: Stretch): void {
-    const length = Math.min(PIECE, part.length - this.#written);
-    if (length <= 0) {
-      this.#written = 0;
-      this.#at += 1;
-      return;
+  /** Does what is to be done next, if it can be now. */
+  #step(): boolean {
+    const ready = this.#ready;
+    if (ready !== undefined) {
+      if (this.#paused) return false;
+      this.#ready = undefined;
+      this.#consumer.write(ready);
+      return true;
+    }
+    if (this.#reading) return false;
+    const part = this.#parts[this.#at];
+    if (part === undefined) {
+      if (this.#paused) return false;
+      this.#end();
+      this.#done(null);
+      return false;
+    }
+    if (!Buffer.isBuffer(part) && this.#had < part.length) return this.#read(part);
+    if (Buffer.isBuffer(part)) this.#ready = part;
+    this.#had = 0;
+    this.#at += 1;
+    return true;
+  }
+
+  /** Whether there is something to write at once. */
+  #read(part: Stretch): boolean {
+    const length = Math.min(PIECE, part.length - this.#had);
+    const position = part.position + this.#had;
+    if (typeof this.#source !== 'number') {
+      this.#ready = this.#source.subarray(position, position + length);
+      this.#had += length;
+      return true;
     }
     // Memory of its own for each piece, since the consumer keeps it; not from the pool, which it would hold on to.
     this.#buffer = Buffer.allocUnsafeSlow(length);
     this.#reading = true;
-    read(this.#fd, this.#buffer, 0, length, part.position + this.#written, this.#onRead);
+    read(this.#source, this.#buffer, 0, length, position, this.#onRead);
+    return false;
   }
 
   readonly #onRead = (error: Error | null, count: number): void => {
@@ -112,14 +143,18 @@ export class FileBody implements PushProducer {
       return;
     }
     if (error !== null || count === 0 || buffer === undefined) {
-      this.#end();
-      this.#done(error ?? new FileTruncatedError('The file became shorter while it was sent'));
+      this.#fail(error ?? new FileTruncatedError('The file became shorter while it was sent'));
       return;
     }
-    this.#written += count;
-    this.#consumer.write(count === buffer.length ? buffer : buffer.subarray(0, count));
+    this.#had += count;
+    this.#ready = count === buffer.length ? buffer : buffer.subarray(0, count);
     this.#pump();
   };
+
+  #fail(error: Error): void {
+    this.#end();
+    this.#done(error);
+  }
 
   #end(): void {
     if (this.#over) return;
@@ -128,7 +163,8 @@ export class FileBody implements PushProducer {
   }
 
   #close(): void {
-    close(this.#fd, ignore);
+    if (typeof this.#source === 'number') close(this.#source, ignore);
+    this.#freed();
   }
 }
 

@@ -1,4 +1,5 @@
 import type { IResource } from '../resource.ts';
+import { KeptFiles } from './kept-files.ts';
 import type { ListingOptions } from './listing.ts';
 import type { FollowSymlinks } from './open-file.ts';
 import type { RangeLimits } from './ranges.ts';
@@ -37,6 +38,8 @@ export interface FileOptions extends RangeLimits {
   readonly precompressed?: boolean | undefined;
   /** The value of `Cache-Control`, or what gives it for a path. Default none. */
   readonly cacheControl?: string | ((path: string) => string | undefined) | undefined;
+  /** Bytes of files (up to 1 MiB each) that are kept in memory; whether one has changed is looked at each time. 0 for none. Default 32 MiB. */
+  readonly cacheLength?: number | undefined;
   /** Whether entity tags are sent: 'strong', by size and time; 'weak', for files that are written more than once in a tick of the clock; false, none. Default 'strong'. */
   readonly etag?: 'strong' | 'weak' | false | undefined;
 }
@@ -56,6 +59,7 @@ export interface FileSettings {
   readonly cacheControl: (path: string) => string | undefined;
   readonly etag: 'strong' | 'weak' | false;
   readonly limits: RangeLimits;
+  readonly cache: KeptFiles;
 }
 
 function checkEnding(ending: string): string {
@@ -87,5 +91,6 @@ export function settingsOf(options: FileOptions): FileSettings {
     cacheControl: typeof cacheControl === 'function' ? cacheControl : () => cacheControl,
     etag: options.etag ?? 'strong',
     limits: options,
+    cache: new KeptFiles(options.cacheLength ?? 33_554_432, followSymlinks !== false),
   };
 }

@@ -1,5 +1,6 @@
-import { close, read } from 'node:fs';
+import { close, read, type Stats } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { logEvent } from '../../../reactor/index.ts';
 import { acceptedCoding } from '../encoding/accept.ts';
 import { addVary } from '../encoding/vary.ts';
 import { ForbiddenResource, NoResource } from '../pages.ts';
@@ -9,21 +10,27 @@ import { HTTPError } from '../status.ts';
 import { fieldOf, type Selection, selectBody } from './answer.ts';
 import { endingOf, typeOfEnding, withCharset } from './content-types.ts';
 import { fileETag, weakened } from './etags.ts';
-import { type BodyPart, FileBody, ignore } from './file-body.ts';
+import { type BodyDone, type BodyPart, FileBody, ignore } from './file-body.ts';
 import { type FileOptions, type FileSettings, PRECOMPRESSED, settingsOf } from './file-options.ts';
 import { frameBuffer } from './frame-buffer.ts';
+import { type Kept, SMALL } from './kept-files.ts';
 import { DirectoryLister } from './listing.ts';
-import { type OpenFile, Root, refusalOf } from './open-file.ts';
+import { Root, refusalOf } from './open-file.ts';
 import { isHidden, isOrdinaryName } from './segments.ts';
-
-/** Files up to this many bytes are read in one go and sent with their head. */
-const SMALL = 65_536;
 
 const WINDOWS = process.platform === 'win32';
 
 /** What was found under a name. */
-interface Found extends OpenFile {
+interface Found {
   readonly path: string;
+  readonly stats: Stats;
+  /** The open file, to be closed; null when it is kept in memory. */
+  readonly fd: number | null;
+  readonly kept: Kept | null;
+}
+
+function release(found: Found): void {
+  if (found.fd !== null) close(found.fd, ignore);
 }
 
 /**
@@ -130,11 +137,11 @@ export class File extends Resource {
     const found = (await this.#open(this.path)) ?? (await this.#openWithEnding());
     if (found === null) return this.#instead(request, this.childNotFound);
     if (found.stats.isDirectory()) {
-      close(found.fd, ignore);
+      release(found);
       return this.#answerFolder(request);
     }
     if (!found.stats.isFile() || this.#isFolder) {
-      close(found.fd, ignore);
+      release(found);
       return this.#instead(request, this.childNotFound);
     }
     return this.#answerFile(request, found);
@@ -147,22 +154,32 @@ export class File extends Resource {
       const index = await this.#open(join(this.path, name));
       if (index === null) continue;
       if (index.stats.isFile()) return this.#answerFile(request, index);
-      close(index.fd, ignore);
+      release(index);
     }
     return this.#instead(request, this.directoryListing());
   }
 
   /** What is at `path`, null if nothing is. @throws {HTTPError} 403, 503 */
   #open(path: string): Promise<Found | null> {
+    const { cache } = this.#settings;
     return new Promise((done, failed) => {
-      this.#root.open(path, (error, file) => {
-        if (error === null) {
-          done(file === null ? null : { path, fd: file.fd, stats: file.stats });
-          return;
-        }
-        const refusal = refusalOf(error);
-        if (refusal === 404) done(null);
-        else failed(refusal === null ? error : new HTTPError(refusal, undefined, { cause: error }));
+      const open = (): void =>
+        this.#root.open(path, (error, file) => {
+          if (error === null) {
+            done(file === null ? null : { path, kept: null, ...file });
+            return;
+          }
+          const code = refusalOf(error);
+          if (code === 404) done(null);
+          else failed(code === null ? error : new HTTPError(code, undefined, { cause: error }));
+        });
+      if (!cache.has(path)) {
+        open();
+        return;
+      }
+      cache.find(path, (kept) => {
+        if (kept === null) open();
+        else done({ path, fd: null, stats: kept.stats, kept });
       });
     });
   }
@@ -191,7 +208,7 @@ export class File extends Resource {
     const ending = endingOf(found.path);
     const processor = this.#settings.processors[ending];
     if (processor !== undefined) {
-      close(found.fd, ignore);
+      release(found);
       return this.#instead(request, processor(found.path));
     }
     let file = found;
@@ -206,17 +223,42 @@ export class File extends Resource {
       const etag = this.#tagOf(file);
       const selection = selectBody(
         request,
-        { size, type, etag, lastModified: mtimeMs / 1000 },
+        // A moment yet to come would be none that it changed at (RFC 9110 8.8.2.1).
+        { size, type, etag, lastModified: Math.min(mtimeMs / 1000, request.site.wallTime()) },
         this.#settings.limits,
       );
       if (selection.kind === 'none' || size === 0) return '';
-      if (size <= SMALL) return frameBuffer(await readSmall(file.fd, size), selection);
+      const kept = file.kept ?? (await this.#keep(request, file));
+      if (kept !== null) return this.#sendKept(request, kept, selection);
+      if (file.fd === null) return '';
+      if (size <= SMALL) return frameBuffer(await readWhole(file.fd, size), selection);
       ours = false;
-      send(request, file.fd, partsOf(selection, size));
+      const body = new FileBody(file.fd, partsOf(selection, size), request, doneWith(request));
+      send(request, body);
       return NOT_DONE_YET;
     } finally {
-      if (ours) close(file.fd, ignore);
+      if (ours) release(file);
     }
+  }
+
+  /** Reads a file whole if it is to be kept. */
+  async #keep(request: Request, { path, stats, fd }: Found): Promise<Kept | null> {
+    const { cache } = this.#settings;
+    if (fd === null || !cache.wants(path, stats, request.site.wallTime())) return null;
+    try {
+      return cache.add(path, stats, await readWhole(fd, stats.size));
+    } finally {
+      cache.leave(path);
+    }
+  }
+
+  #sendKept(request: Request, kept: Kept, selection: Selection): Buffer | typeof NOT_DONE_YET {
+    const { bytes } = kept;
+    if (bytes.length <= SMALL) return frameBuffer(bytes, selection);
+    const parts = partsOf(selection, bytes.length);
+    const freed = this.#settings.cache.use(kept);
+    send(request, new FileBody(bytes, parts, request, doneWith(request), freed));
+    return NOT_DONE_YET;
   }
 
   async #typeOf(ending: string): Promise<string> {
@@ -246,11 +288,11 @@ export class File extends Resource {
       if (other === null) continue;
       // One that is older was made of something else.
       if (other.stats.isFile() && other.stats.mtimeMs >= found.stats.mtimeMs) {
-        close(found.fd, ignore);
+        release(found);
         request.setHeader('Content-Encoding', coding);
         return other;
       }
-      close(other.fd, ignore);
+      release(other);
     }
   }
 }
@@ -264,8 +306,8 @@ function redirectToFolder(request: Request): string {
   return '';
 }
 
-/** All of a small file. */
-function readSmall(fd: number, size: number): Promise<Buffer> {
+/** All of a file. */
+function readWhole(fd: number, size: number): Promise<Buffer> {
   return new Promise((done, failed) => {
     const bytes = Buffer.allocUnsafeSlow(size);
     let length = 0;
@@ -297,14 +339,22 @@ function partsOf(selection: Selection, size: number): BodyPart[] {
   return parts;
 }
 
-/** Sends parts of an open file, as fast as the client reads, and closes it. */
-function send(request: Request, fd: number, parts: readonly BodyPart[]): void {
-  const body = new FileBody(fd, parts, request, (error) => {
+/** What is to be done when all was sent, or it could not be. */
+function doneWith(request: Request): BodyDone {
+  return (error) => {
     request.unregisterProducer();
+    if (error === null) {
+      request.finish();
+      return;
+    }
     // What was announced cannot be sent any more: the client is to see that it is not all.
-    if (error === null) request.finish();
-    else request.channel.abortConnection();
-  });
+    const message = `Cannot send all of ${request.uri}: ${error.message}`;
+    logEvent({ level: 'warn', system: 'File', message });
+    request.channel.abortConnection();
+  };
+}
+
+function send(request: Request, body: FileBody): void {
   request.registerProducer(body, true);
   body.start();
 }

@@ -1,9 +1,10 @@
 /** What all objects with a handle have in common: opening by name, with an access list, and closing. */
-import { WindowsError } from '../errors.ts';
+import { isWindowsError, WindowsError } from '../errors.ts';
 import type { Created, Handle, NewObject } from '../ipc/kernel.ts';
-import { closeHandle as close } from './kernel32.ts';
+import { closeHandle as close, localFree } from './kernel32.ts';
 import { type Address, check, lastError, memory, native, type Pointer } from './koffi.ts';
 
+const ERROR_FILE_NOT_FOUND = 2;
 const ERROR_ACCESS_DENIED = 5;
 const ERROR_ALREADY_EXISTS = 183;
 /** What some functions return instead of a null pointer. */
@@ -17,9 +18,6 @@ const convertSddl = native<
   'str16',
   'uint32',
   'void *',
-  'void *',
-]);
-const localFree = native<[memory: Pointer], Pointer>('kernel32.dll', 'LocalFree', 'void *', [
   'void *',
 ]);
 
@@ -88,7 +86,14 @@ export function createOrOpen(
       return { handle, created: error !== ERROR_ALREADY_EXISTS };
     }
     if (error === ERROR_ACCESS_DENIED && name !== null) {
-      return { handle: reopen(name, operation), created: false };
+      try {
+        return { handle: reopen(name, operation), created: false };
+      } catch (again) {
+        // There is none after all: what is denied is making one, as `Global\\` memory is to who lacks the privilege.
+        throw isWindowsError(again, ERROR_FILE_NOT_FOUND)
+          ? new WindowsError(error, operation)
+          : again;
+      }
     }
     throw new WindowsError(error, operation);
   });

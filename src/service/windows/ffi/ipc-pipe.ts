@@ -3,6 +3,7 @@ import { WindowsError } from '../errors.ts';
 import type { Handle, NewPipe, PipeInstance, PipeKernel } from '../ipc/kernel.ts';
 import { closeHandle, handedOver, opened, withAccess } from './ipc-object.ts';
 import { registerWait } from './ipc-wait.ts';
+import { createEvent } from './kernel32.ts';
 import { type Address, lastError, memory, native, type Pointer } from './koffi.ts';
 
 const K = 'kernel32.dll';
@@ -48,12 +49,6 @@ const getClientProcessId = native<[Handle, pid: Buffer], number>(
   'GetNamedPipeClientProcessId',
   'int32',
   ['void *', 'void *'],
-);
-const createEvent = native<[Address, manual: number, initial: number, name: null], Pointer>(
-  K,
-  'CreateEventW',
-  'void *',
-  ['void *', 'int32', 'int32', 'str16'],
 );
 /** node.exe exports its libuv. A descriptor is a number in the C library's table of the program that made it, so that of a DLL would mean nothing to Node. */
 const openOsfHandle = native<[Handle], number>(process.execPath, 'uv_open_osfhandle', 'int32', [

@@ -49,6 +49,7 @@ const getHandleCount = native<[Handle, count: Buffer], number>(
   ['void *', 'void *'],
 );
 
+const SYNCHRONIZE = 0x100000;
 const PROCESS_QUERY_LIMITED_INFORMATION = 0x1000;
 const SNAPSHOT_PROCESSES = 2;
 const ERROR_NO_MORE_FILES = 18;
@@ -65,20 +66,23 @@ const EPOCH = 11_644_473_600_000;
 const TICKS_PER_MILLISECOND = 1e4;
 const TICKS_PER_SECOND = 1e7;
 
-/** Calls `f` with a handle of a process. @throws {WindowsError} 5 no right to it, 1168 there is none of that number */
+/** @throws {WindowsError} 5 no right to it, 1168 there is none of that number */
+function openedProcess(pid: number, access: number, operation: string): Handle {
+  const found = openProcess(access, 0, pid);
+  if (found !== null) return opened(found, operation);
+  const error = lastError();
+  // Windows' number for it, "invalid parameter", would leave people wondering which.
+  throw new WindowsError(error === ERROR_INVALID_PARAMETER ? ERROR_NOT_FOUND : error, operation);
+}
+
+/** Calls `f` with a handle of a process. @throws as `openedProcess` */
 export function withProcess<R>(
   pid: number,
   access: number,
   operation: string,
   f: (process: Handle) => R,
 ): R {
-  const found = openProcess(access, 0, pid);
-  if (found === null) {
-    const error = lastError();
-    // Windows' number for it, "invalid parameter", would leave people wondering which.
-    throw new WindowsError(error === ERROR_INVALID_PARAMETER ? ERROR_NOT_FOUND : error, operation);
-  }
-  const handle = opened(found, operation);
+  const handle = openedProcess(pid, access, operation);
   try {
     return f(handle);
   } finally {
@@ -147,6 +151,15 @@ export const processKernel: ProcessKernel = {
     } finally {
       closeHandle(snapshot);
     }
+  },
+
+  openProcess: (pid, operation) =>
+    openedProcess(pid, SYNCHRONIZE | PROCESS_QUERY_LIMITED_INFORMATION, operation),
+
+  exitCode(handle, operation) {
+    const code = memory(4);
+    check(getExitCode(handle, code), operation);
+    return code.readUInt32LE(0);
   },
 
   process: (pid, operation) =>

@@ -3,6 +3,7 @@ import { WindowsError } from '../errors.ts';
 import type { Created, Handle, NewObject, SyncKernel, WaitResult } from '../ipc/kernel.ts';
 import { closeHandle, createOrOpen, opened } from './ipc-object.ts';
 import { registerWait } from './ipc-wait.ts';
+import { createEvent } from './kernel32.ts';
 import { type Address, check, lastError, memory, native, type Pointer } from './koffi.ts';
 
 const K = 'kernel32.dll';
@@ -30,10 +31,6 @@ const releaseSemaphore = native<[Handle, count: number, previous: Buffer], numbe
   ['void *', 'int32', 'void *'],
 );
 
-const createEvent = native<
-  [Address, manual: number, initial: number, name: string | null],
-  Pointer
->(K, 'CreateEventW', 'void *', ['void *', 'int32', 'int32', 'str16']);
 const openEvent = native<Open, Pointer>(K, 'OpenEventW', 'void *', OPEN);
 const setEvent = native<[Handle], number>(K, 'SetEvent', 'int32', ['void *']);
 const resetEvent = native<[Handle], number>(K, 'ResetEvent', 'int32', ['void *']);

@@ -8,8 +8,8 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { reportFailure } from '../../../deferred/index.ts';
 import type { Handle, RegisteredWait } from '../ipc/kernel.ts';
+import { createEvent } from './kernel32.ts';
 import {
-  type Address,
   addressOf,
   type Callback,
   callback,
@@ -50,13 +50,6 @@ const waitForCallbacks = native<[wait: bigint, cancelPending: number], undefined
   ['void *', 'int32'],
 );
 const closeWait = native<[wait: bigint], undefined>(K, 'CloseThreadpoolWait', 'void', ['void *']);
-
-const createEvent = native<[Address, manual: number, initial: number, name: null], Pointer>(
-  K,
-  'CreateEventW',
-  'void *',
-  ['void *', 'int32', 'int32', 'str16'],
-);
 
 /** TP_CALLBACK_ENVIRON of version 1: its version, and its pool. */
 const ENVIRONMENT = { size: 64, version: 0, pool: 8 } as const;

@@ -46,31 +46,11 @@ export const getExitCodeThread = native<[thread: Pointer, code: Buffer], number>
   ['void *', 'void *'],
 );
 
-export const registerWaitForSingleObject = native<
-  [
-    wait: Buffer,
-    handle: Pointer,
-    f: Pointer,
-    context: Pointer,
-    milliseconds: number,
-    flags: number,
-  ],
-  number
->(K, 'RegisterWaitForSingleObject', 'int32', [
-  'void *',
-  'void *',
-  'void *',
-  'void *',
-  'uint32',
-  'uint32',
-]);
-
-export const unregisterWaitEx = native<[wait: Pointer, event: Pointer], number>(
-  K,
-  'UnregisterWaitEx',
-  'int32',
-  ['void *', 'void *'],
-);
+/** An event; `name` null for one of this process's own. */
+export const createEvent = native<
+  [security: Address, manual: number, initial: number, name: string | null],
+  Pointer
+>(K, 'CreateEventW', 'void *', ['void *', 'int32', 'int32', 'str16']);
 
 let wine: boolean | null = null;
 

@@ -4,7 +4,7 @@ export * from './errors.ts';
 export { Event, type EventOptions } from './event.ts';
 export { JobObject, type JobObjectOptions } from './job-object.ts';
 export type { JobAccounting, JobLimits, ProcessEntry, ProcessInfo } from './kernel.ts';
-export type { ObjectOptions } from './kernel-object.ts';
+export type { KernelObjectOptions } from './kernel-object.ts';
 export {
   Mailslot,
   type MailslotOptions,
@@ -19,10 +19,17 @@ export {
   type PipeClient,
   type PipeReactor,
 } from './named-pipe.ts';
-export { listProcesses, processInfo, processRuns, processTree } from './process-info.ts';
+export {
+  listProcesses,
+  type ProcessWaitOptions,
+  processInfo,
+  processRuns,
+  processTree,
+  waitForProcess,
+} from './process-info.ts';
 export {
   type ServicesChange,
-  type WatchOptions,
+  type WatchServiceOptions,
   type WatchServicesOptions,
   watchService,
   watchServices,
@@ -34,4 +41,4 @@ export {
   type SingleInstanceOptions,
   singleInstance,
 } from './single-instance.ts';
-export type { WaitableOptions, WaitOptions } from './waitable.ts';
+export { type WaitableOptions, type WaitOptions, waitForAny } from './waitable.ts';

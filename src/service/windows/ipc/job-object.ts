@@ -1,11 +1,11 @@
 /** Job objects: processes that are limited and ended together. */
 import type { JobAccounting, JobKernel, JobLimits } from './kernel.ts';
-import { KernelObject, type ObjectOptions } from './kernel-object.ts';
+import { KernelObject, type KernelObjectOptions } from './kernel-object.ts';
 import { checkName, describe, requireName } from './names.ts';
 import { kernelFor } from './platform.ts';
 
 /** Options of a {@link JobObject}: limits, and how it is made. */
-export interface JobObjectOptions extends ObjectOptions, Partial<JobLimits> {
+export interface JobObjectOptions extends KernelObjectOptions, Partial<JobLimits> {
   /** Ends its processes when the last handle is closed, also by the end of this process, however that comes. Default true. */
   readonly killOnClose?: boolean;
   /** What stands for Windows, in tests. */

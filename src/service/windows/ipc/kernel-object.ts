@@ -6,7 +6,7 @@ import { describe } from './names.ts';
 const ERROR_INVALID_HANDLE = 6;
 
 /** How an object is made or opened. */
-export interface ObjectOptions {
+export interface KernelObjectOptions {
   /** Open what is there and never make a new one. Default false. */
   readonly mustExist?: boolean;
   /**

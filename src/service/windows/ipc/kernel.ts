@@ -185,6 +185,9 @@ export interface ProcessInfo {
 export interface ProcessKernel {
   processes(operation: string): ProcessEntry[];
   process(pid: number, operation: string): ProcessInfo;
+  /** A handle to wait for its end by, and to ask for its exit code then. */
+  openProcess(pid: number, operation: string): Handle;
+  exitCode(handle: Handle, operation: string): number;
 }
 
 /** All of it. */

@@ -8,13 +8,13 @@ import { CancelledError, Deferred, DeferredLock } from '../../../deferred/index.
 import { reactor as processReactor, type ReactorTime } from '../../../reactor/index.ts';
 import { WindowsError } from '../errors.ts';
 import type { SyncKernel } from './kernel.ts';
-import { KernelObject, type ObjectOptions } from './kernel-object.ts';
+import { KernelObject, type KernelObjectOptions } from './kernel-object.ts';
 import { checkName, describe, nameKey, requireName } from './names.ts';
 import { kernelFor } from './platform.ts';
 import { checkTimeout, limited, type WaitOptions } from './waitable.ts';
 
 /** Options of a {@link Mutex}. */
-export interface MutexOptions extends ObjectOptions {
+export interface MutexOptions extends KernelObjectOptions {
   /** Seconds from one attempt to the next, while another process has it. Default 0.05. */
   readonly interval?: number;
   /** What measures the times. Default: the process's reactor. */

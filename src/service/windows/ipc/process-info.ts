@@ -1,12 +1,22 @@
 /** What runs on the machine. */
+import { Deferred } from '../../../deferred/index.ts';
+import { reactor as processReactor, type ReactorTime } from '../../../reactor/index.ts';
 import { isWindowsError } from '../errors.ts';
 import { checkPid } from './job-object.ts';
-import type { ProcessEntry, ProcessInfo, ProcessKernel } from './kernel.ts';
+import type {
+  HandleKernel,
+  ProcessEntry,
+  ProcessInfo,
+  ProcessKernel,
+  RegisteredWait,
+  SyncKernel,
+} from './kernel.ts';
 import { kernelFor } from './platform.ts';
+import { checkTimeout, limited, type WaitOptions } from './waitable.ts';
 
 interface Options {
   /** What stands for Windows, in tests. */
-  readonly kernel?: ProcessKernel;
+  readonly kernel?: Pick<ProcessKernel, 'processes' | 'process'>;
 }
 
 const ERROR_NOT_FOUND = 1168;
@@ -62,4 +72,48 @@ export function processTree(pid: number = process.pid, options: Options = {}): P
     parents = children.map((child) => child.pid);
   }
   return found;
+}
+
+/** Options of {@link waitForProcess}. */
+export interface ProcessWaitOptions extends WaitOptions {
+  /** What measures the timeout. Default: the process's reactor. */
+  readonly clock?: Pick<ReactorTime, 'seconds' | 'callLater'>;
+  /** What stands for Windows, in tests. */
+  readonly kernel?: HandleKernel &
+    Pick<SyncKernel, 'registerWait'> &
+    Pick<ProcessKernel, 'openProcess' | 'exitCode'>;
+}
+
+/**
+ * Fires when a process ends, with its exit code, whoever has started it. Fails with {TimeoutError}, {CancelledError}. pywin32: `win32event.WaitForSingleObject` on its handle.
+ * @throws {UnsupportedPlatform} when this is not Windows
+ * @throws {WindowsError} 5 no right to it, 1168 there is none of that number
+ */
+export function waitForProcess(pid: number, options: ProcessWaitOptions = {}): Deferred<number> {
+  const kernel = kernelFor('waitForProcess', options.kernel);
+  checkPid(pid);
+  const what = `process ${pid}`;
+  checkTimeout(what, options);
+  const operation = `wait for ${what}`;
+  const handle = kernel.openProcess(pid, operation);
+  const close = (): void => kernel.closeHandle(handle);
+  let wait: RegisteredWait;
+  const deferred = new Deferred<number>(() => wait.cancel(close));
+  const ended = (): void => {
+    try {
+      deferred.callback(kernel.exitCode(handle, operation));
+    } catch (error) {
+      deferred.errback(error);
+    } finally {
+      close();
+    }
+  };
+  try {
+    wait = kernel.registerWait(handle, ended);
+  } catch (error) {
+    close();
+    throw error;
+  }
+  if (options.signal?.aborted) deferred.cancel(options.signal.reason);
+  return limited(deferred, what, options, options.clock ?? processReactor);
 }

@@ -22,7 +22,7 @@ function rxjs(): typeof import('rxjs') {
 }
 
 /** How services are watched. */
-export interface WatchOptions {
+export interface WatchServiceOptions {
   /** Default: that of Windows. */
   readonly scm?: Pick<ScmClientApi, 'openManager'>;
   /** Another machine's name. Default: this one. */
@@ -41,7 +41,7 @@ const ERROR_SERVICE_DOES_NOT_EXIST = 1060;
  */
 function asking<T>(
   rights: readonly ManagerRight[],
-  { scm = new KoffiScm(), machine, interval = 1, clock = processReactor }: WatchOptions,
+  { scm = new KoffiScm(), machine, interval = 1, clock = processReactor }: WatchServiceOptions,
   watcher: (manager: ScmManager, subscriber: Subscriber<T>) => () => void,
 ): Observable<T> {
   if (!(interval > 0)) throw new RangeError(`Interval must be above 0 s: got ${interval}`);
@@ -72,7 +72,10 @@ function asking<T>(
  * @example
  * watchService('Spooler').subscribe(({ state, pid }) => console.log(state, pid));
  */
-export function watchService(name: string, options: WatchOptions = {}): Observable<ServiceStatus> {
+export function watchService(
+  name: string,
+  options: WatchServiceOptions = {},
+): Observable<ServiceStatus> {
   const settings = { interval: 0.25, ...options };
   return asking(['connect'], settings, (manager, subscriber: Subscriber<ServiceStatus>) => {
     let last: string | null = null;
@@ -111,7 +114,7 @@ export type ServicesChange =
   | { readonly type: 'removed'; readonly name: string };
 
 /** Options of {@link watchServices}. */
-export interface WatchServicesOptions extends WatchOptions {
+export interface WatchServicesOptions extends WatchServiceOptions {
   /** Which of them. Default: all. */
   readonly filter?: EnumerateFilter;
 }

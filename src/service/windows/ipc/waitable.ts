@@ -2,7 +2,7 @@
 import { CancelledError, Deferred, Failure, TimeoutError } from '../../../deferred/index.ts';
 import { reactor as processReactor, type ReactorTime } from '../../../reactor/index.ts';
 import type { Created, Handle, RegisteredWait, SyncKernel } from './kernel.ts';
-import { KernelObject, type ObjectOptions } from './kernel-object.ts';
+import { KernelObject, type KernelObjectOptions } from './kernel-object.ts';
 
 /** How long to wait. */
 export interface WaitOptions {
@@ -13,7 +13,7 @@ export interface WaitOptions {
 }
 
 /** Options of what can be waited for. */
-export interface WaitableOptions extends ObjectOptions {
+export interface WaitableOptions extends KernelObjectOptions {
   /** What measures the timeouts. Default: the process's reactor. */
   readonly clock?: Pick<ReactorTime, 'seconds' | 'callLater'>;
   /** What stands for Windows, in tests. */
@@ -105,6 +105,46 @@ export abstract class Waitable extends KernelObject<SyncKernel> {
     return limited(deferred, String(this), options, this.#clock);
   }
 
+  /** See {@link waitForAny}. */
+  static any(waitables: readonly Waitable[], options: WaitOptions): Deferred<number> {
+    const [first] = waitables;
+    if (first === undefined) throw new RangeError('Cannot wait for any of no objects');
+    const what = `any of ${waitables.join(', ')}`;
+    checkTimeout(what, options);
+    const waits: Deferred<unknown>[] = [];
+    let over = false;
+    const end = (): void => {
+      over = true;
+      for (const wait of waits) wait.cancel();
+    };
+    const result = new Deferred<number>(end);
+    if (options.signal?.aborted) result.cancel(options.signal.reason);
+    for (const [n, waitable] of waitables.entries()) {
+      if (over) break; // what is free now is taken of one only
+      let wait: Deferred<unknown>;
+      try {
+        wait = waitable.take({});
+      } catch (error) {
+        end();
+        throw error;
+      }
+      waits.push(wait);
+      wait.addCallbacks(
+        () => {
+          if (over) return;
+          end();
+          result.callback(n);
+        },
+        (failure) => {
+          if (over) return;
+          end();
+          result.errback(failure);
+        },
+      );
+    }
+    return limited(result, what, options, first.#clock);
+  }
+
   #arrived(waiter: Waiter | undefined): void {
     if (waiter === undefined || !this.#waiters.delete(waiter)) return;
     waiter.deferred.callback(undefined);
@@ -130,4 +170,17 @@ export abstract class Waitable extends KernelObject<SyncKernel> {
     for (const { deferred } of waiters) deferred.errback(this.closedError('wait for'));
     return free;
   }
+}
+
+/**
+ * Waits for the first of several events and semaphores, and takes no more than that one: of those that are free at once, the first in the list. Fires with its place in the list. Fails with
+ * {TimeoutError}, {CancelledError}, or {WindowsError} 6 when one of them is closed meanwhile. pywin32: `win32event.WaitForMultipleObjects`.
+ * @throws {RangeError} an empty list, or a timeout that makes no sense
+ * @throws {WindowsError} 6 one of them is closed
+ */
+export function waitForAny(
+  waitables: readonly Waitable[],
+  options: WaitOptions = {},
+): Deferred<number> {
+  return Waitable.any(waitables, options);
 }

@@ -115,7 +115,7 @@ export class MemoryScmProcess implements ScmProcessApi {
 
   // --------------------------------------------------------------------------- for the manager
 
-  /** The entry of a service. With only one entry the name does not matter, as with a process of its own in Windows. */
+  /** The entry of that name, in whatever letters. */
   entry(name: string): ServiceEntry | undefined {
     const entries = this.#entries ?? [];
     const wanted = name.toLowerCase();

@@ -104,6 +104,19 @@ describe('DecodingResourceWrapper', () => {
         expect((await post(nested, 'gzip, gzip', gzipSync(bomb))).status).to.equal(413);
       });
 
+      it('serves others while it looks at bombs', async () => {
+        const bomb = gzipSync(Buffer.alloc(50_000_000));
+        const serving = serve(streams, { maxLength: 20_000_000, maxRatio: 10_000 });
+        const bombs = Array.from({ length: 3 }, () => post(serving, 'gzip', bomb));
+        const other = new Serving(new Resource());
+        open.push(other);
+        let over = 0;
+        for (const one of bombs) void one.then(() => (over += 1));
+        expect((await other.ask('/')).status).to.equal(404);
+        expect(over).to.be.below(3);
+        for (const { status } of await Promise.all(bombs)) expect(status).to.equal(413);
+      });
+
       it('takes a small body of any ratio, and one just within the limit', async () => {
         const small = await post(serve(streams), 'gzip', gzipSync(' '.repeat(60_000)));
         expect([small.status, small.body.length]).to.deep.equal([200, 60_000]);

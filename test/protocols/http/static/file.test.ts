@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import {
   mkdirSync,
   mkdtempSync,
@@ -410,6 +411,14 @@ describe('File', () => {
       expect([after.status, after.text]).to.deep.equal([200, 'two']);
     });
 
+    it('does not say that it changed in the future', async () => {
+      write('future.txt', 'x', 4_000_000_000);
+      const { headers } = await serve().ask('/future.txt');
+      expect(Date.parse(headers['last-modified'] ?? '')).to.be.at.most(
+        Date.parse(headers.date ?? ''),
+      );
+    });
+
     it('has weak tags, or none, as the option wants', async () => {
       expect((await serve({ etag: 'weak' }).ask('/plain.txt')).headers.etag).to.match(/^W\/"/);
       expect((await serve({ etag: false }).ask('/plain.txt')).headers).to.not.have.property('etag');
@@ -527,6 +536,66 @@ describe('File', () => {
     });
   });
 
+  describe('files that are kept', () => {
+    function serveLater(options: FileOptions = {}): Serving {
+      // A while after the files were written, so that they are kept.
+      const wallTime = (): number => Date.now() / 1000 + 10;
+      const serving = new Serving(new File(root, options), { wallTime });
+      open.push(serving);
+      return serving;
+    }
+
+    it('are answered as if they were read', async () => {
+      const asked: [string, Record<string, string>][] = [
+        ['/plain.txt', {}],
+        ['/plain.txt', { Range: 'bytes=1-2' }],
+        ['/plain.txt', { Range: 'bytes=1-2,4-5' }],
+        ['/plain.txt', { 'If-Modified-Since': DATE }],
+        ['/large.bin', {}],
+        ['/large.bin', { Range: 'bytes=5-900000' }],
+        ['/large.bin', { Range: 'bytes=5-6,300000-600000,-1' }],
+        ['/plain.txt/', {}],
+        ['/', {}],
+        ['/sub/', {}],
+      ];
+      const kept = serveLater();
+      const read = serve({ cacheLength: 0 });
+      for (const [path, headers] of asked) {
+        for (const method of ['GET', 'HEAD', 'GET', 'GET']) {
+          const answers = [];
+          for (const serving of [read, kept]) {
+            const answer = await serving.ask(path, { headers, method });
+            delete answer.headers.date;
+            // The boundary of several parts is another one each time.
+            const type = answer.headers['content-type'];
+            const boundary = /boundary="([^"]*)"/.exec(type ?? '')?.[1] ?? '-';
+            answer.headers['content-type'] = type?.replace(boundary, 'B') ?? '';
+            const { status, headers: fields, body } = answer;
+            const content = body.toString('latin1').replaceAll(boundary, 'B');
+            const hash = createHash('sha1').update(content).digest('hex');
+            answers.push([status, fields, content.length, hash]);
+          }
+          expect(answers[1], path).to.deep.equal(answers[0]);
+        }
+      }
+    });
+
+    it('are read again when they have changed, and not found when they are gone', async () => {
+      const serving = serveLater();
+      write('kept.txt', 'one');
+      for (let times = 0; times < 3; times += 1) {
+        expect((await serving.ask('/kept.txt')).text).to.equal('one');
+      }
+      write('kept.txt', 'two');
+      expect((await serving.ask('/kept.txt')).text).to.equal('two');
+      rmSync(join(root, 'kept.txt'));
+      expect((await serving.ask('/kept.txt')).status).to.equal(404);
+      symlinkSync(join(base, 'secret.txt'), join(root, 'kept.txt'));
+      expect((await serving.ask('/kept.txt')).status).to.equal(404);
+      rmSync(join(root, 'kept.txt'));
+    });
+  });
+
   describe('precompressed files', () => {
     before(() => {
       write('app.js', 'let a = 1;');
@@ -554,6 +623,16 @@ describe('File', () => {
         expect(headers['content-type']).to.equal('text/javascript; charset=utf-8');
       }
       expect(new Set([plain, gzip, br].map(({ headers }) => headers.etag)).size).to.equal(3);
+    });
+
+    it('have ranges of their own bytes', async () => {
+      const gzip = gzipSync('let a = 1;');
+      const headers = { 'Accept-Encoding': 'gzip', Range: 'bytes=0-9' };
+      const answer = await serve({ precompressed: true }).ask('/app.js', { headers });
+      expect(answer.status).to.equal(206);
+      expect(answer.headers['content-encoding']).to.equal('gzip');
+      expect(answer.headers['content-range']).to.equal(`bytes 0-9/${gzip.length}`);
+      expect(answer.body.equals(gzip.subarray(0, 10))).to.equal(true);
     });
 
     it('are not sent when they are older, and not without the option', async () => {

@@ -17,6 +17,7 @@ import {
   processTree,
   Semaphore,
   SharedMemory,
+  waitForProcess,
 } from '../../../../src/service/windows/ipc/index.ts';
 import type {
   JobKernel,
@@ -49,6 +50,7 @@ describe('on a system without Windows', () => {
     ['listProcesses', () => listProcesses()],
     ['processInfo', () => processInfo()],
     ['processRuns', () => processRuns(1)],
+    ['waitForProcess', () => waitForProcess(1)],
     // What makes it is never asked for protocols.
     ['a NamedPipeServer', () => new NamedPipeServer('x', {} as never)],
   ] as const) {
@@ -256,7 +258,7 @@ describe('processTree()', () => {
       process: () => {
         throw new WindowsError(1168, 'query');
       },
-    } satisfies ProcessKernel;
+    } satisfies Pick<ProcessKernel, 'processes' | 'process'>;
     expect(processTree(1, { kernel }).map(({ pid }) => pid)).to.deep.equal([2, 3, 4]);
     expect(processRuns(7, { kernel })).to.equal(false);
   });

@@ -326,22 +326,27 @@ describe('an application as a service of Windows', function () {
     expect(log.text).to.match(/Gave up waiting after 0.5 s .*door/);
   });
 
-  it('its child processes end with it', async () => {
-    const lives = [lifelines.next('service'), lifelines.next('child')];
-    const { name } = await started(`life=${lifelines.port}`);
-    const [service, child] = await Promise.all(lives);
-    await scm.control(name, 'stop');
-    await scm.until(name, 'stopped');
-    await Promise.all([service?.gone, child?.gone]);
-  });
+  describe('its child processes end with it', () => {
+    async function startedWithChildren() {
+      const lives = ['service', 'child', 'known child'].map((name) => lifelines.next(name));
+      const { name } = await started(`life=${lifelines.port}`);
+      const gone = (await Promise.all(lives)).map((life) => life.gone);
+      return { name, gone };
+    }
 
-  it('its child processes end with it even when it is killed', async () => {
-    const lives = [lifelines.next('service'), lifelines.next('child')];
-    const { name } = await started(`life=${lifelines.port}`);
-    const [service, child] = await Promise.all(lives);
-    await refusal(scm.control(name, 201));
-    await Promise.all([service?.gone, child?.gone]);
-    await crashed(name);
+    it('when it stops', async () => {
+      const { name, gone } = await startedWithChildren();
+      await scm.control(name, 'stop');
+      await scm.until(name, 'stopped');
+      await Promise.all(gone);
+    });
+
+    it('when it is killed', async () => {
+      const { name, gone } = await startedWithChildren();
+      await refusal(scm.control(name, 201));
+      await Promise.all(gone);
+      await crashed(name);
+    });
   });
 
   it('ten lives, from installation to removal, leave nothing', async () => {

@@ -1,25 +1,39 @@
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { serviceCommandLine } from '../../../../src/service/index.ts';
-import { fixture } from '../../../support/twistd-child.ts';
+import { fixture, ROOT } from '../../../support/twistd-child.ts';
 import type { WindowsAgent } from '../../../support/windows-agent.ts';
 import { wine } from '../../../support/wine.ts';
 
 const CALLS = 'test/fixtures/windows/cli-calls.ts';
 
 describe("twistd's commands on Windows itself", function () {
-  this.timeout(120_000);
+  this.timeout(180_000); // a command takes a second, and many when the machine is busy
   const windows = wine();
   let agent: WindowsAgent;
   before(async function () {
     await windows.ready(this);
     agent = await windows.agent();
   });
-  after(() => agent?.end());
+  const made: string[] = [];
+  after(async () => {
+    for (const folder of made) rmSync(folder, { recursive: true });
+    await agent?.end();
+  });
 
   /** Runs twistd where the application is. */
   async function twistd(cwd: string, ...argv: string[]) {
@@ -58,7 +72,7 @@ describe("twistd's commands on Windows itself", function () {
 
   const traces = (name: string) => agent.call(CALLS, 'traces', name);
 
-  it('install, start, control, pause, restart and remove an application, which leaves nothing', async () => {
+  it('install, start, show, control, restart and remove an application, which leaves nothing', async () => {
     const folder = folderWith('app-with-child', 'my app.ts');
     const app = ['--service', './my app.ts'];
     const { server, port } = await listener();
@@ -97,8 +111,6 @@ describe("twistd's commands on Windows itself", function () {
       expect((await twistd(folder, ...app, 'control', '200')).text).to.match(
         /^Sending control 200 to service my app\nService is running, process \d+\n$/,
       );
-      expect((await twistd(folder, ...app, 'pause')).text).to.match(/Service is paused/);
-      expect((await twistd(folder, ...app, 'continue')).text).to.match(/Service is running/);
 
       const gone = once(connection.resume(), 'close').catch(() => {}); // reset or ended
       const next = once(server, 'connection') as Promise<[Socket]>; // as above
@@ -108,9 +120,7 @@ describe("twistd's commands on Windows itself", function () {
       const [second] = await next;
       const goneToo = once(second.resume(), 'close').catch(() => {});
 
-      const logs = await twistd(folder, ...app, 'logs', '--lines', '500');
-      expect(logs.text).to.equal(log());
-      expect(log()).to.match(/control 200.*pausing.*continuing.*Stopped app.*Started app/s);
+      expect(log()).to.match(/control 200.*Stopped app.*Started app/s);
 
       const removed = await twistd(folder, ...app, 'remove'); // which runs
       expect(removed).to.deep.equal({
@@ -120,9 +130,6 @@ describe("twistd's commands on Windows itself", function () {
       await goneToo;
       expect(log()).to.match(/Stopped app\n$/);
       expect(await traces('my app')).to.deep.equal({ service: false, eventSource: false });
-      const missing = await twistd(folder, ...app, 'status');
-      expect(missing.code).to.equal(1060);
-      expect(missing.text).to.match(/^Error querying service: There is no such service \(1060\)\n/);
     } finally {
       server.close();
     }
@@ -143,11 +150,6 @@ describe("twistd's commands on Windows itself", function () {
     expect(doctor.text)
       .to.match(/\[FAIL\] Its application is not there: .*late\.ts/)
       .and.to.match(/\[warn\] Last time it ended with 1064/);
-    const install = await twistd(folder, ...app, 'install', '--name', 'other');
-    expect(install.code).to.equal(2);
-    expect(install.text).to.match(
-      /^Installing service other\nError installing service: Cannot find/,
-    );
     expect((await twistd(folder, ...app, 'remove')).code).to.equal(0);
     expect(await traces('late')).to.deep.equal({ service: false, eventSource: false });
   });
@@ -169,6 +171,10 @@ describe("twistd's commands on Windows itself", function () {
     expect(await echoed(Number(port), 'ping')).to.equal('pong\n');
     expect((await ping('control', '130')).code).to.equal(0);
     await notes.waitFor(/^control 130$/m);
+    expect((await ping('pause')).stdout).to.match(/Service is paused/);
+    expect((await ping('continue')).stdout).to.match(/Service is running/);
+    await notes.waitFor(/^pause\ncontinue$/m);
+    expect((await ping('logs', '--lines', '1')).stdout).to.match(/^\d{4}-.* \[.*\n$/);
     const stopped = await ping('stop', '--wait', '20');
     expect(stopped.stdout).to.equal('Stopping service strand-ping\nService stopped\n');
     expect((await ping('stop')).code).to.equal(1062);
@@ -184,6 +190,40 @@ describe("twistd's commands on Windows itself", function () {
     expect(restored.config).to.include({ displayName: 'Strand ping', startType: 'automatic' });
     expect(restored.settings.description).to.equal('Answers pings');
     expect((await ping('remove')).code).to.equal(0);
+  });
+
+  it('install what is built, for an application that imports the installed package', async () => {
+    // Elsewhere than what Wine has two names for: by the one a program would not see that it is the same by the other.
+    const folder = mkdtempSync(join(tmpdir(), 'strand built '));
+    made.push(folder);
+    const home = join(folder, 'node_modules', 'strand');
+    mkdirSync(home, { recursive: true });
+    symlinkSync(join(ROOT, 'node_modules'), join(home, 'node_modules'));
+    copyFileSync(join(ROOT, 'package.json'), join(home, 'package.json'));
+    // What does not fit the types elsewhere is the type check's business, not this test's.
+    spawnSync(process.execPath, [
+      ...[join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', join(ROOT, 'tsconfig.build.json')],
+      ...['--outDir', join(home, 'dist')],
+    ]);
+    const text = `import { Application } from 'strand';\nexport default Application('built');\n`;
+    writeFileSync(join(folder, 'plain.mjs'), text);
+    const twistd = async (...argv: string[]) => {
+      const script = join(home, 'dist', 'twistd.js');
+      const { code, stdout } = await windows.run(script, argv, { cwd: folder });
+      return { code, text: stdout };
+    };
+    const app = ['--service', 'plain', '--name', 'strand built'];
+    const installed = await twistd(...app, 'install', '-l', 'plain.log', '--json');
+    expect(installed.code, installed.text).to.equal(0);
+    expect(JSON.parse(installed.text).imagePath)
+      .to.match(/^".*\\node\.exe" ".*\\dist\\twistd\.js" --run-service "strand built" --service /)
+      .and.to.include('plain.mjs');
+    const started = await twistd(...app, 'start');
+    expect(started.code, started.text).to.equal(0);
+    expect((await twistd(...app, 'remove')).code).to.equal(0);
+    expect(readFileSync(join(folder, 'plain.log'), 'utf8')).to.match(
+      /Started built.*Stopped built/s,
+    );
   });
 
   it('write command lines that Windows itself reads as they were meant', async () => {

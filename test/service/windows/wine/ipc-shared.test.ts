@@ -119,7 +119,7 @@ describe('On Windows, what programs share', function () {
       expect(await a('call', 'j', 'processIds')).to.include(pid);
       expect(await b('run', 'processRuns', pid)).to.equal(true);
       await one.kill();
-      await b('processEnded', pid);
+      await b('run', 'waitForProcess', pid);
       expect(await b('run', 'processRuns', pid)).to.equal(false);
     });
 
@@ -184,9 +184,23 @@ describe('On Windows, what programs share', function () {
       expect(tree.map((found) => found.pid)).to.deep.equal([pid]);
     });
 
+    it('is when they end, and how', async () => {
+      const pid = Number(await a('startIdle'));
+      const late = await failure(b('run', 'waitForProcess', pid, { timeout: 0.05 }));
+      expect(late['code']).to.equal('ERR_TIMEOUT');
+      const ended = b('run', 'waitForProcess', pid);
+      await a('make', 'j', 'JobObject', null);
+      await a('call', 'j', 'assign', pid);
+      await a('call', 'j', 'terminate', 9);
+      expect(await ended).to.equal(9);
+      expect(await a('exitCode', pid)).to.equal(9);
+    });
+
     it('is that there is none', async () => {
       const none = await failure(a('run', 'processInfo', 4_000_000_000));
       expect(none['winerror']).to.equal(1168);
+      const gone = await failure(a('run', 'waitForProcess', 4_000_000_000));
+      expect(gone['winerror']).to.equal(1168);
       expect(await a('run', 'processRuns', 4_000_000_000)).to.equal(false);
     });
   });

@@ -1,0 +1,214 @@
+/**
+ * Drivers whose library blocks: each connection lives in a thread of its own (Twisted pools every database like that). A module in the thread opens the connection
+ * (`BlockingConnection`); what is asked of it goes there and back in messages.
+ */
+import type { Deferred } from '../deferred/index.ts';
+import type {
+  BeginOptions,
+  ConnectContext,
+  Driver,
+  DriverConnection,
+  ErrorKind,
+  Params,
+  Result,
+  Row,
+  RowPages,
+} from './driver.ts';
+import { DriverThreadDied } from './errors.ts';
+import { Channel } from './worker/channel.ts';
+
+/** How many statements may be on their way to one thread: enough to keep it busy while answers travel. */
+const PIPELINE = 64;
+
+/** What a `WorkerDriver` is made of. */
+export interface WorkerDriverOptions {
+  readonly name: string;
+  /** Where it connects to, for people and logs. Never a secret. */
+  readonly where: string;
+  /** The module that opens connections in the thread: a URL, or a text that is one. */
+  readonly module: URL | string;
+  /** The function in it that does: `(options) => BlockingConnection`. Default 'connect'. */
+  readonly open?: string;
+  /** What that function is given; it is copied to the thread. */
+  readonly options: unknown;
+  /** What the library's errors mean; that a thread died is known. Default: all are 'other'. */
+  readonly classify?: (error: unknown) => ErrorKind;
+  readonly maxConnections?: number;
+  /** How many statements may be on their way to one thread. Default 64; 1 when statements are slow. */
+  readonly pipeline?: number;
+  readonly goodSql?: string;
+  /**
+   * Whether the database lives in its connection, and so has to outlive those that the pool closes: there is one thread, as long as the driver is not closed, that is
+   * never ended for the sake of a statement. Default false.
+   */
+  readonly keepsThread?: boolean;
+}
+
+/**
+ * A driver for a library that blocks.
+ *
+ * @example
+ * ```ts
+ * const driver = new WorkerDriver({
+ *   name: 'oracle',
+ *   where: 'db.example/ORCL',
+ *   module: new URL('./oracle-thread.ts', import.meta.url), // exports connect(options): BlockingConnection
+ *   options: { connectString: 'db.example/ORCL' },
+ * });
+ * const pool = new ConnectionPool(driver);
+ * ```
+ */
+export class WorkerDriver implements Driver {
+  readonly name: string;
+  readonly where: string;
+  readonly pipeline: number;
+  declare readonly maxConnections?: number;
+  declare readonly goodSql?: string;
+  readonly #options: WorkerDriverOptions;
+  #kept: Channel | null = null;
+
+  constructor(options: WorkerDriverOptions) {
+    this.name = options.name;
+    this.where = options.where;
+    this.pipeline = options.pipeline ?? PIPELINE;
+    this.#options = options;
+    const most = options.keepsThread === true ? 1 : options.maxConnections;
+    if (most !== undefined) this.maxConnections = most;
+    if (options.goodSql !== undefined) this.goodSql = options.goodSql;
+  }
+
+  async connect({ signal }: ConnectContext): Promise<DriverConnection> {
+    const keeps = this.#options.keepsThread === true;
+    const known = keeps && this.#kept?.alive === true ? this.#kept : null;
+    const channel = known ?? this.#start();
+    if (keeps) this.#kept = channel;
+    const give = (): void => {
+      if (!keeps) channel.end();
+    };
+    signal.addEventListener('abort', give, { once: true });
+    try {
+      await channel.ready;
+      // Somebody who was sent away in the middle of something had this thread before.
+      if (known !== null) {
+        await channel.ask('execute', this.goodSql ?? 'select 1', undefined);
+        if (channel.inTransaction) await channel.ask('rollback', undefined, undefined);
+      }
+    } finally {
+      signal.removeEventListener('abort', give);
+    }
+    return new WorkerConnection(channel, keeps);
+  }
+
+  #start(): Channel {
+    const { module, open = 'connect', options, name } = this.#options;
+    return new Channel(module, open, options, `strand ${name}`);
+  }
+
+  classify(error: unknown): ErrorKind {
+    if (error instanceof DriverThreadDied) return 'lost';
+    return this.#options.classify?.(error) ?? 'other';
+  }
+
+  async close(): Promise<void> {
+    const kept = this.#kept;
+    this.#kept = null;
+    await kept?.end();
+  }
+}
+
+/** Gives the pages of a statement their numbers in their thread. */
+let lastPages = 0;
+
+class WorkerConnection implements DriverConnection {
+  readonly raw: unknown = null;
+  readonly label: string;
+  lost: ((error: Error) => void) | null = null;
+  readonly #channel: Channel;
+  readonly #keeps: boolean;
+
+  constructor(channel: Channel, keeps: boolean) {
+    this.#channel = channel;
+    this.#keeps = keeps;
+    this.label = `thread ${channel.threadId}`;
+    channel.tenant = this;
+    channel.died = (error) => this.lost?.(error);
+  }
+
+  get inTransaction(): boolean {
+    return this.#channel.inTransaction;
+  }
+
+  execute(sql: string, params?: Params): Deferred<Result> {
+    return this.#channel.ask('execute', sql, params === undefined ? undefined : sendable(params));
+  }
+
+  executeMany(sql: string, paramSets: readonly Params[]): Deferred<Result> {
+    return this.#channel.ask('many', sql, paramSets.map(sendable));
+  }
+
+  begin(options: BeginOptions): Deferred<Result> {
+    const { isolation, readOnly, mode } = options;
+    return this.#channel.ask('begin', undefined, { isolation, readOnly, mode });
+  }
+
+  commit(): Deferred<Result> {
+    return this.#channel.ask('commit', undefined, undefined);
+  }
+
+  rollback(): Deferred<Result> {
+    return this.#channel.ask('rollback', undefined, undefined);
+  }
+
+  savepoint(name: string): Deferred<Result> {
+    return this.#channel.ask('savepoint', name, undefined);
+  }
+
+  releaseSavepoint(name: string): Deferred<Result> {
+    return this.#channel.ask('release', name, undefined);
+  }
+
+  rollbackToSavepoint(name: string): Deferred<Result> {
+    return this.#channel.ask('rollback to', name, undefined);
+  }
+
+  async stream(sql: string, params: Params | undefined, pageSize: number): Promise<RowPages> {
+    const key = ++lastPages;
+    await this.#channel.ask(
+      'open',
+      { sql, key },
+      params === undefined ? undefined : sendable(params),
+    );
+    return {
+      next: async (): Promise<Row[]> => (await this.#channel.ask('next', key, pageSize)).rows,
+      close: () => this.#channel.ask('shut', key, undefined),
+    };
+  }
+
+  revoke(statement: Deferred<Result>): boolean {
+    return this.#channel.revoke(statement);
+  }
+
+  async close(): Promise<void> {
+    if (this.#keeps) return;
+    await this.#channel.ask('close', undefined, undefined);
+    await this.#channel.end();
+  }
+
+  destroy(): void {
+    if (!this.#keeps) this.#channel.end();
+    else if (this.#channel.tenant === this) {
+      this.#channel.tenant = null;
+      this.#channel.forget(new DriverThreadDied('The connection was taken away'));
+    }
+  }
+}
+
+/** A Buffer is a view of memory that may hold much else, all of which would be copied: only its bytes go. */
+function sendable(params: Params): Params {
+  const values: readonly unknown[] = Array.isArray(params) ? params : Object.values(params);
+  if (!values.some((value) => value instanceof Uint8Array)) return params;
+  const own = (value: unknown): unknown =>
+    value instanceof Uint8Array ? new Uint8Array(value) : value;
+  if (Array.isArray(params)) return params.map(own);
+  return Object.fromEntries(Object.entries(params).map(([name, value]) => [name, own(value)]));
+}

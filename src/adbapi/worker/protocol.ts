@@ -1,0 +1,103 @@
+/**
+ * What goes between a pool and a thread that holds a connection. Messages are flat arrays, since cloning one long array is several times as fast as cloning many small
+ * objects: requests of one turn travel together, as `id, kind, subject, argument` for each; replies are `id, failed, columns, values, rowCount, lastRowId, inTransaction`.
+ *
+ * A request is claimed by the thread right before it begins with it, in memory that both see, so that until then the pool can take it back although the thread
+ * listens to nobody while it works.
+ */
+
+import { DriverMissing } from '../errors.ts';
+
+/** What can be asked of a connection. */
+export type RequestKind =
+  | 'execute'
+  | 'many'
+  | 'begin'
+  | 'commit'
+  | 'rollback'
+  | 'savepoint'
+  | 'release'
+  | 'rollback to'
+  | 'open'
+  | 'next'
+  | 'shut'
+  | 'reset'
+  | 'close';
+
+/** Fields of a request, and of a reply. */
+export const REQUEST_FIELDS = 4;
+export const REPLY_FIELDS = 7;
+
+/** How many requests can be claimed or taken back at a time; a power of two. */
+export const SLOTS = 1024;
+
+/** A request's state: `OPEN` until the thread claims it or the pool takes it back. */
+export const OPEN = 0;
+export const CLAIMED = 1;
+export const REVOKED = 2;
+
+/**
+ * The columns of a result: the number of a set that was sent before, a new set (numbered in the order of arrival), or null for none. A thread sends no more than this many
+ * numbered sets, and then the names each time, wrapped.
+ */
+export type ColumnsField = number | string[] | { readonly names: string[] } | null;
+export const MAX_COLUMN_SETS = 1000;
+
+/** What a thread is started with. */
+export interface ThreadData {
+  /** The module that opens the connection, and the name of the function in it. */
+  readonly module: string;
+  readonly name: string;
+  readonly options: unknown;
+  readonly port: import('node:worker_threads').MessagePort;
+  readonly slots: Int32Array;
+}
+
+// ------------------------------------------------------------------------------------------------ errors
+
+/** An error on its way. */
+export interface PackedError {
+  readonly name: string;
+  readonly message: string;
+  readonly stack: string | undefined;
+  readonly type: boolean;
+  readonly properties: Readonly<Record<string, unknown>>;
+}
+
+const PLAIN: ReadonlySet<string> = new Set(['string', 'number', 'boolean', 'bigint']);
+
+/** Never throws, and what it returns can be cloned. */
+export function packError(error: unknown): PackedError {
+  if (!(error instanceof Error)) {
+    return { name: 'Error', message: String(error), stack: undefined, type: false, properties: {} };
+  }
+  const properties: Record<string, unknown> = {};
+  for (const key of Object.getOwnPropertyNames(error)) {
+    const value: unknown = Reflect.get(error, key);
+    if (!['name', 'message', 'stack'].includes(key) && PLAIN.has(typeof value))
+      properties[key] = value;
+  }
+  return {
+    name: error.constructor.name,
+    message: error.message,
+    stack: error.stack,
+    type: error instanceof TypeError || error instanceof RangeError,
+    properties,
+  };
+}
+
+/** The error as good as it gets: name, message, stack, code and other plain properties. */
+export function unpackError({ name, message, stack, type, properties }: PackedError): Error {
+  if (properties['code'] === 'ERR_DRIVER_MISSING') return new DriverMissing(message);
+  const error =
+    type && name === 'RangeError'
+      ? new RangeError(message)
+      : type
+        ? new TypeError(message)
+        : new Error(message);
+  if (error.name !== name)
+    Object.defineProperty(error, 'name', { value: name, configurable: true });
+  if (stack !== undefined)
+    Object.defineProperty(error, 'stack', { value: stack, configurable: true });
+  return Object.assign(error, properties);
+}

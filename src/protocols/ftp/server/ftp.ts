@@ -1,0 +1,414 @@
+/** One session of an FTP server: its control connection (RFC 959; Twisted: `FTP`). */
+import { type Failure, maybeDeferred, reportFailure } from '../../../deferred/index.ts';
+import {
+  type DelayedCall,
+  logEvent,
+  type ReactorTime,
+  type TLSTransport,
+} from '../../../reactor/index.ts';
+import { Protocol } from '../../protocol.ts';
+import { errorOfSystem, FTPCmdError, InvalidPath, PermissionDeniedError } from '../errors.ts';
+import { type Segments, toSegments } from '../paths.ts';
+import type { FTPShellInterface, PermissionLetter } from '../shell.ts';
+import { WIRE_FACTS } from '../text/listing.ts';
+import { hostOf } from './addresses.ts';
+import type { CommandRow } from './commands.ts';
+import { ControlLines } from './control-lines.ts';
+import { DataChannel } from './data-channel.ts';
+import type { DataTLS } from './data-connection.ts';
+import type { FTPEvent } from './events.ts';
+import type { FTPFactory } from './factory.ts';
+import { isThenable } from './later.ts';
+import type { RateLimit } from './meter.ts';
+import type { FTPLimits } from './options.ts';
+import type { Transfer } from './transfer.ts';
+
+/** Somebody who has logged in. */
+export interface Login {
+  readonly user: string;
+  readonly shell: FTPShellInterface;
+  readonly logout: () => unknown;
+}
+
+/** What a new session, and one that begins anew, goes by. */
+function initialState() {
+  return {
+    /** What USER said. */
+    name: null as string | null,
+    login: null as Login | null,
+    cwd: [] as string[],
+    type: 'A' as 'A' | 'I',
+    /** Where the next transfer begins, in bytes. */
+    restart: 0,
+    renameFrom: null as Segments | null,
+    /** Whether only EPSV is taken from here on. */
+    epsvAll: false,
+    facts: new Set([...WIRE_FACTS].filter(([, isTold]) => isTold).map(([fact]) => fact)),
+    checksum: 'sha256' as 'crc32' | 'md5' | 'sha1' | 'sha256' | 'sha512',
+  };
+}
+
+export type SessionState = ReturnType<typeof initialState>;
+
+export class FTP extends Protocol<FTPFactory> {
+  state: SessionState = initialState();
+  /** What data connections are under: nothing ('C') or TLS ('P'). */
+  protection: 'C' | 'P' = 'C';
+  /** Whether PBSZ has come. */
+  protectionBuffer = false;
+  failures = 0;
+  data!: DataChannel;
+  peerHost = '';
+  localHost = '';
+  #number = 0;
+  #lines!: ControlLines;
+  readonly #queue: string[] = [];
+  #isBusy = false;
+  #transfer: Transfer | null = null;
+  #isClosing = false;
+  #timer: DelayedCall | null = null;
+  #loginTimer: DelayedCall | null = null;
+  #afterReply: Array<() => void> = [];
+
+  get clock(): ReactorTime {
+    return this.factory.reactor;
+  }
+
+  get limits(): FTPLimits {
+    return this.factory.limits;
+  }
+
+  /** The transfer under way. */
+  get transfer(): Transfer | null {
+    return this.#transfer;
+  }
+
+  /** Whether the control connection is under TLS. */
+  get isSecure(): boolean {
+    return 'TLS' in this.transport && this.transport.TLS === true;
+  }
+
+  // ---------------------------------------------------------------------------------------- life
+
+  override connectionMade(): void {
+    const { limits, factory } = this;
+    this.peerHost = hostOf(this.transport.getPeer());
+    this.localHost = hostOf(this.transport.getHost());
+    this.#lines = new ControlLines(
+      {
+        line: (text) => this.#line(text),
+        tooLong: () => this.reply(500, 'Command line too long.'),
+        notText: () => this.reply(501, 'Command is not text in UTF-8.'),
+      },
+      limits.maxLineLength,
+    );
+    this.data = new DataChannel({
+      reactor: factory.reactor,
+      localHost: this.localHost,
+      peerHost: this.peerHost,
+      ports: factory.ports,
+      timeout: limits.dtpTimeout,
+      allowForeign: factory.options.allowForeignData ?? false,
+      tls: () => this.#dataTLS(),
+    });
+    // Under TLS from the first byte, data connections are too, as long as nobody says otherwise.
+    if (this.isSecure) this.protection = 'P';
+    this.#number = factory.joined(this, this.peerHost);
+    this.emit({ type: 'connected' });
+    this.#wait();
+    this.#loginTimer = this.clock.callLater(limits.loginTimeout, () => {
+      this.#loginTimer = null;
+      if (this.state.login === null) this.hangUp(421, 'Login timeout: closing control connection.');
+    });
+    this.reply(220, factory.welcomeMessage.split(/\r?\n/));
+  }
+
+  override dataReceived(data: Buffer): void {
+    this.#lines.push(data);
+  }
+
+  override connectionLost(_reason?: Failure): void {
+    this.#isClosing = true;
+    this.#queue.length = 0;
+    this.#timer?.cancel();
+    this.#timer = null;
+    this.#loginTimer?.cancel();
+    this.#loginTimer = null;
+    this.#transfer?.abort();
+    this.data.close();
+    this.logOut();
+    this.emit({ type: 'disconnected' });
+    this.factory.left(this, this.peerHost);
+  }
+
+  /** Says something last and closes. */
+  hangUp(code: number, text: string): void {
+    this.reply(code, text);
+    this.#isClosing = true;
+    this.#queue.length = 0;
+    this.transport.loseConnection();
+  }
+
+  /** Closes as soon as no transfer is under way. */
+  shutDown(): void {
+    const bye = (): void => this.hangUp(421, 'Server is going down.');
+    if (this.#transfer === null) bye();
+    else this.#transfer.whenOver(bye);
+  }
+
+  /** Goes on under TLS: nothing that came in clear counts any more. */
+  secure(): void {
+    const { tls } = this.factory.options;
+    if (tls === undefined) throw new FTPCmdError('TLS is not available', 502);
+    this.#lines.clear();
+    this.#queue.length = 0;
+    this.beginAnew();
+    // Only transports that can be put under TLS get here, see AUTH.
+    (this.transport as TLSTransport).startTLS(tls, {
+      isClient: false,
+      handshakeTimeout: this.limits.handshakeTimeout,
+    });
+  }
+
+  /** As after the greeting; the connection stays, and what it is under. */
+  beginAnew(): void {
+    this.logOut();
+    this.data.close();
+    this.state = initialState();
+  }
+
+  #dataTLS(): DataTLS | null {
+    const { tls, requireSessionReuse = false } = this.factory.options;
+    if (this.protection === 'C' || tls === undefined) return null;
+    const { handshakeTimeout } = this.limits;
+    return { context: tls, handshakeTimeout, requireSessionReuse };
+  }
+
+  // --------------------------------------------------------------------------------------- login
+
+  /** Somebody has logged in. False if there are too many sessions of that user. */
+  logIn(login: Login): boolean {
+    if (!this.factory.admit(login.user)) {
+      this.#logOutOf(login);
+      return false;
+    }
+    this.state.login = login;
+    this.#loginTimer?.cancel();
+    this.#loginTimer = null;
+    this.emit({ type: 'login' });
+    return true;
+  }
+
+  logOut(): void {
+    const { login } = this.state;
+    if (login === null) return;
+    this.emit({ type: 'logout' });
+    this.state.login = null;
+    this.factory.dismiss(login.user);
+    this.#logOutOf(login);
+  }
+
+  #logOutOf({ logout }: Login): void {
+    maybeDeferred(logout).addErrback((failure) => reportFailure(failure, 'Logout failed'));
+  }
+
+  /** The user's files. @throws {FTPCmdError} 530 */
+  get shell(): FTPShellInterface {
+    const { login } = this.state;
+    if (login === null) throw new FTPCmdError('Please login with USER and PASS.', 530);
+    return login.shell;
+  }
+
+  /** The path that an argument means. */
+  path(argument: string): string[] {
+    return toSegments(this.state.cwd, argument);
+  }
+
+  /** @throws {PermissionDeniedError} unless the user may */
+  permit(letter: PermissionLetter, path: Segments, name: string): void {
+    if (this.shell.permits?.(letter, path) === false) throw new PermissionDeniedError(name);
+  }
+
+  /** Rates that a transfer keeps to. */
+  rates(): RateLimit[] {
+    return this.factory.ratesFor(this.state.login?.user ?? '');
+  }
+
+  // ----------------------------------------------------------------------------------- transfers
+
+  /** A transfer begins. @internal */
+  begin(transfer: Transfer): void {
+    this.#transfer = transfer;
+  }
+
+  /** A transfer is over; `afterwards` is called once the last reply is sent. @internal */
+  ended(transfer: Transfer, afterwards: () => void): void {
+    if (this.#transfer === transfer) this.#transfer = null;
+    this.#afterReply.push(afterwards);
+  }
+
+  /** Where the next transfer begins; once. */
+  takeRestart(): number {
+    const { restart } = this.state;
+    this.state.restart = 0;
+    return restart;
+  }
+
+  // ------------------------------------------------------------------------------------- replies
+
+  /** Sends a reply; several lines as RFC 959, 4.2 has it. */
+  reply(code: number, text: string | readonly string[]): void {
+    if (!this.transport.connected) return;
+    const lines = typeof text === 'string' ? [text] : text;
+    if (lines.length <= 1) {
+      this.transport.write(`${code} ${clean(lines[0] ?? '')}\r\n`);
+      return;
+    }
+    const inner = lines.slice(1, -1).map((line) => ` ${clean(line)}\r\n`);
+    this.transport.write(
+      `${code}-${clean(lines[0] ?? '')}\r\n${inner.join('')}${code} ${clean(lines.at(-1) ?? '')}\r\n`,
+    );
+  }
+
+  /** Says that something has happened. */
+  emit(event: { readonly type: FTPEvent['type'] } & Record<string, unknown>): void {
+    const { login } = this.state;
+    const facts = { session: this.#number, peer: this.peerHost, user: login?.user ?? null };
+    this.factory.emit({ ...facts, ...event } as unknown as FTPEvent); // callers give what belongs to the type
+  }
+
+  /** @internal */
+  emitTransfer(type: FTPEvent['type'], transfer: Transfer, seconds = 0, reason = ''): void {
+    const { kind, path, bytes } = transfer;
+    this.emit({ type, kind, path, bytes, seconds, reason });
+  }
+
+  // ------------------------------------------------------------------------------------ commands
+
+  /** False when enough wait. */
+  #line(text: string): boolean {
+    if (this.#isClosing) return true;
+    if (!this.#isBusy) {
+      this.#perform(text);
+      return true;
+    }
+    const [verb] = split(text);
+    if (this.#transfer !== null && this.#row(verb)?.duringTransfer === true) {
+      this.#perform(text, true);
+      return true;
+    }
+    this.#queue.push(text);
+    if (this.#queue.length < this.limits.maxQueuedCommands) return true;
+    this.transport.pauseProducing();
+    return false;
+  }
+
+  #row(verb: string): CommandRow | undefined {
+    return this.factory.commands.get(verb);
+  }
+
+  /** @param aside while a transfer is under way, which stays what is waited for */
+  #perform(text: string, aside = false): void {
+    const [verb, argument] = split(text);
+    if (!aside) {
+      this.#isBusy = true;
+      this.#timer?.cancel();
+      this.#timer = null;
+    }
+    let result: unknown;
+    try {
+      result = this.#run(verb, argument);
+    } catch (error) {
+      this.#fail(error, verb, argument);
+    }
+    if (isThenable(result)) {
+      result.then(
+        () => this.#done(aside),
+        (error) => {
+          this.#fail(error, verb, argument);
+          this.#done(aside);
+        },
+      );
+    } else this.#done(aside);
+  }
+
+  #run(verb: string, argument: string): unknown {
+    const row = this.#row(verb);
+    if (row === undefined) {
+      throw new FTPCmdError(verb === '' ? 'Command expected.' : `${verb} not understood.`, 500);
+    }
+    const { state } = this;
+    if (verb !== 'RNTO') state.renameFrom = null;
+    if (row.login && state.login === null) {
+      throw new FTPCmdError('Please login with USER and PASS.', 530);
+    }
+    if (row.argument === 'none' && argument !== '') {
+      throw new FTPCmdError(`Syntax error: ${verb} takes no argument.`, 501);
+    }
+    if (row.argument === 'required' && argument === '') {
+      throw new FTPCmdError(`Syntax error: ${verb} needs an argument.`, 501);
+    }
+    if (row.transfers && this.protection === 'C' && this.#needsDataTLS()) {
+      throw new FTPCmdError('Data connections have to be protected: use PROT P.', 521);
+    }
+    return row.run(this, argument);
+  }
+
+  #needsDataTLS(): boolean {
+    const { requireTLS = false, requireDataTLS = requireTLS } = this.factory.options;
+    return requireDataTLS;
+  }
+
+  #done(aside: boolean): void {
+    if (aside) return;
+    const afterwards = this.#afterReply;
+    this.#afterReply = [];
+    for (const f of afterwards) f();
+    this.#isBusy = false;
+    if (this.#isClosing) return;
+    const next = this.#queue.shift();
+    if (next !== undefined) {
+      if (this.#queue.length === this.limits.maxQueuedCommands - 1) {
+        this.transport.resumeProducing();
+        this.#lines.resume();
+      }
+      this.#perform(next);
+    } else this.#wait();
+  }
+
+  #fail(thrown: unknown, verb: string, argument: string): void {
+    const error = thrown instanceof InvalidPath ? thrown : errorOfSystem(thrown, argument);
+    if (error instanceof InvalidPath) {
+      this.reply(550, `${argument}: No such file or directory.`);
+    } else if (error instanceof FTPCmdError) {
+      this.reply(error.replyCode, error.message);
+    } else {
+      logEvent({ level: 'error', system: 'FTP', message: `${verb} of ${this.peerHost} failed` });
+      reportFailure(error, `FTP command ${verb}`);
+      this.reply(451, 'Requested action aborted: local error in processing.');
+    }
+  }
+
+  #wait(): void {
+    if (this.limits.timeOut === Number.POSITIVE_INFINITY) return;
+    if (this.#timer?.active()) this.#timer.reset(this.limits.timeOut);
+    else {
+      this.#timer = this.clock.callLater(this.limits.timeOut, () => {
+        this.#timer = null;
+        this.hangUp(421, 'Idle for too long: closing control connection.');
+      });
+    }
+  }
+}
+
+/** Verb, in capitals, and argument. */
+function split(text: string): [verb: string, argument: string] {
+  const at = text.indexOf(' ');
+  if (at < 0) return [text.toUpperCase(), ''];
+  return [text.slice(0, at).toUpperCase(), text.slice(at + 1)];
+}
+
+/** What is sent in a reply has nothing that could end its line. */
+function clean(text: string): string {
+  return text.replaceAll(/[\r\n\0]/g, '?');
+}

@@ -1,0 +1,364 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { Worker } from 'node:worker_threads';
+import { expect } from 'chai';
+import { ConnectionLost, ConnectionPool, type PoolOptions } from '../../src/adbapi/index.ts';
+import { type DriverWorld, driverSuite } from './conformance.ts';
+
+const world = (name: string, filename: () => string, connections: number): DriverWorld => ({
+  name,
+  makePool: (options = {}) => new ConnectionPool('sqlite', { filename: filename(), ...options }),
+  placeholder: () => '?',
+  types: {
+    id: 'integer primary key',
+    text: 'text',
+    bytes: 'blob',
+    real: 'real',
+    integer: 'integer',
+  },
+  sleep: (seconds) =>
+    `with recursive c(x) as (select 1 union all select x + 1 from c where x < ${Math.round(seconds * 4e6)}) select count(*) as c from c`,
+  numbers: (count) =>
+    `with recursive c(n) as (select 1 union all select n + 1 from c where n < ${count}) select n from c`,
+  connections,
+  tellsLastRowId: true,
+});
+
+describe('The sqlite driver', function () {
+  this.timeout(30_000);
+  let folder: string;
+  const pools: ConnectionPool[] = [];
+
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), 'strand-sqlite-'));
+  });
+
+  afterEach(async () => {
+    for (const pool of pools.splice(0)) await pool.close();
+  });
+
+  after(() => {
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  function open(options: PoolOptions & Record<string, unknown>): ConnectionPool {
+    const pool = new ConnectionPool('sqlite', { cp_min: 0, ...options });
+    pools.push(pool);
+    return pool;
+  }
+
+  async function failureOf(thenable: PromiseLike<unknown>): Promise<Error> {
+    try {
+      await thenable;
+    } catch (error) {
+      return error as Error;
+    }
+    throw new Error('Expected a failure');
+  }
+
+  driverSuite(world('a SQLite file', () => join(folder, 'suite.db'), 3));
+
+  describe(':memory:', () => {
+    it('is one database, for all calls at once, and survives what a file would', async () => {
+      const pool = open({ filename: ':memory:', cp_max: 5, cp_max_uses: 1 });
+      await pool.runOperation('create table t (n integer)');
+      await Promise.all(
+        Array.from({ length: 20 }, (_, n) => pool.runOperation('insert into t values (?)', [n])),
+      );
+      expect(await pool.runQuery('select sum(n) as s from t')).to.deep.equal([{ s: 190 }]);
+      expect(pool.stats().max).to.equal(1);
+      expect(pool.stats().closed).to.be.above(1);
+    });
+
+    it('keeps its data when a statement is cancelled', async () => {
+      const pool = open({ filename: ':memory:' });
+      await pool.runOperation('create table t (n integer)');
+      await pool.runOperation('insert into t values (1)');
+      const long = pool.runQuery(world('', () => '', 1).sleep(0.3), [], { timeout: 0.02 });
+      await failureOf(long);
+      expect(await pool.runQuery('select n from t')).to.deep.equal([{ n: 1 }]);
+    });
+
+    it('undoes what an interaction did whose statement was cancelled', async () => {
+      const pool = open({ filename: ':memory:' });
+      await pool.runOperation('create table t (n integer)');
+      const error = await failureOf(
+        pool.runInteraction(async (tx) => {
+          await tx.execute('insert into t values (1)');
+          await tx.execute(world('', () => '', 1).sleep(0.3), [], { timeout: 0.02 });
+        }),
+      );
+      expect(error.name).to.equal('StatementTimeout');
+      expect(await pool.runQuery('select n from t')).to.deep.equal([]);
+    });
+  });
+
+  describe('a file', () => {
+    it('is shared by the connections, of which readers do not wait for a writer', async () => {
+      const pool = open({ filename: join(folder, 'wal.db'), cp_max: 2 });
+      await pool.runOperation('create table t (n integer)');
+      await pool.runInteraction(async (tx) => {
+        await tx.execute('insert into t values (1)');
+        expect(await pool.runQuery('select n from t')).to.deep.equal([]);
+      });
+      expect(await pool.runQuery('select n from t')).to.deep.equal([{ n: 1 }]);
+      expect(await pool.runQuery('pragma journal_mode')).to.deep.equal([{ journal_mode: 'wal' }]);
+    });
+
+    it('can be named by a URL, and opened for reading only', async () => {
+      const path = join(folder, 'url.db');
+      await open({ filename: pathToFileURL(path) }).runOperation('create table t (n integer)');
+      const reader = open({ filename: pathToFileURL(path).href, readonly: true });
+      expect(await reader.runQuery('select * from t')).to.deep.equal([]);
+      expect((await failureOf(reader.runOperation('insert into t values (1)'))).message).to.match(
+        /readonly/,
+      );
+      await reader.runInteraction((tx) => tx.execute('select * from t'));
+    });
+
+    it("that cannot be opened, or is no database, fails at once with the library's error", async () => {
+      const nowhere = open({ filename: join(folder, 'no', 'such', 'folder.db') });
+      expect((await failureOf(nowhere.runQuery('select 1'))).message).to.match(/open/);
+      const path = join(folder, 'text.db');
+      writeFileSync(
+        path,
+        'This is text and no database, and it is long enough to be looked at. '.repeat(40),
+      );
+      const text = open({ filename: path });
+      expect((await failureOf(text.runQuery('select * from t'))).message).to.match(
+        /not a database/,
+      );
+    });
+
+    it('that is full fails the transaction, undoes it, and goes on when there is room', async () => {
+      const pool = open({ filename: join(folder, 'full.db'), cp_max: 1 });
+      await pool.runOperation('create table t (b blob)');
+      await pool.runQuery('pragma max_page_count = 20');
+      const error = await failureOf(
+        pool.runInteraction(async (tx) => {
+          await tx.execute('insert into t values (zeroblob(100))');
+          await tx.execute('insert into t values (zeroblob(200000))');
+        }),
+      );
+      expect(error.message).to.match(/full/);
+      expect(await pool.runQuery('select count(*) as c from t')).to.deep.equal([{ c: 0 }]);
+      await pool.runQuery('pragma max_page_count = 10000');
+      await pool.runInteraction((tx) => tx.execute('insert into t values (zeroblob(200000))'));
+      expect(await pool.runQuery('select count(*) as c from t')).to.deep.equal([{ c: 1 }]);
+    });
+
+    it('that another one has locked is waited for, `timeout` long, and then lost against as a conflict', async () => {
+      const path = join(folder, 'locked.db');
+      const holder = open({ filename: path, cp_max: 1 });
+      await holder.runOperation('create table t (n integer)');
+      const impatient = open({ filename: path, cp_max: 1, timeout: 0.05 });
+      let release: () => void = () => {};
+      let held: () => void = () => {};
+      const holding = new Promise<void>((resolve) => {
+        held = resolve;
+      });
+      const interaction = holder.runInteraction(async (tx) => {
+        await tx.execute('insert into t values (1)');
+        held();
+        await new Promise<void>((resolve) => {
+          release = resolve;
+        });
+      });
+      await holding;
+      const error = await failureOf(impatient.runOperation('insert into t values (2)'));
+      expect(error.message).to.match(/locked/);
+      const patient = impatient.runInteractionWith({ retries: 50 }, async (tx) =>
+        tx.execute('insert into t values (3)'),
+      );
+      release();
+      await interaction;
+      await patient;
+      expect(await holder.runQuery('select n from t order by n')).to.deep.equal([
+        { n: 1 },
+        { n: 3 },
+      ]);
+    });
+  });
+
+  describe('faults', () => {
+    it('no transfer is lost or done in part though threads are ended at random, and nothing leaks', async () => {
+      const threads = new Set<Worker>();
+      const watch = (thread: Worker): void => {
+        threads.add(thread);
+        thread.once('exit', () => threads.delete(thread));
+      };
+      process.on('worker', watch);
+      try {
+        const pool = open({ filename: join(folder, 'transfers.db'), cp_min: 3, cp_max: 3 });
+        await pool.runOperation('create table accounts (id integer primary key, balance integer)');
+        await pool.runInteraction((tx) =>
+          tx.executemany(
+            'insert into accounts values (?, 1000)',
+            [0, 1, 2, 3, 4].map((id) => [id]),
+          ),
+        );
+        let moved = 0;
+        let lost = 0;
+        const move = 'update accounts set balance = balance + ? where id = ?';
+        const transfer = async (n: number): Promise<void> => {
+          try {
+            await pool.runInteractionWith({ retries: 20 }, async (tx) => {
+              await tx.execute(move, [-n, n % 5]);
+              await tx.execute(move, [n, (n + 1) % 5]);
+            });
+            moved += 1;
+          } catch (error) {
+            if (!(error instanceof ConnectionLost)) throw error;
+            lost += 1;
+            expect(pool.stats().open).to.be.at.most(3);
+          }
+          if (n % 40 === 39) for (const thread of threads) return void (await thread.terminate());
+        };
+        const writer = async (first: number): Promise<void> => {
+          for (let n = first; n < 400; n += 8) await transfer(n);
+        };
+        await Promise.all(Array.from({ length: 8 }, (_, first) => writer(first)));
+        expect(moved + lost).to.equal(400);
+        expect(moved).to.be.above(300);
+        const [row] = await pool.runQuery('select sum(balance) as s from accounts');
+        expect(row).to.deep.equal({ s: 5000 });
+        expect(pool.stats().lost).to.be.above(0);
+        await pool.close();
+        expect(threads.size).to.equal(0);
+      } finally {
+        process.off('worker', watch);
+      }
+    });
+
+    it('waits for a lock that a thread left behind which could not be interrupted', async () => {
+      const pool = open({ filename: join(folder, 'stuck.db'), cp_max: 2 });
+      await pool.runOperation('create table t (n integer)');
+      const stuck = pool.runInteraction(async (tx) => {
+        await tx.execute('insert into t values (1)');
+        await tx.execute(world('', () => '', 1).sleep(0.5), [], { timeout: 0.05 });
+      });
+      expect((await failureOf(stuck)).name).to.equal('StatementTimeout');
+      await pool.runOperation('insert into t values (2)');
+      expect(await pool.runQuery('select n from t')).to.deep.equal([{ n: 2 }]);
+    });
+  });
+
+  describe('statements', () => {
+    it('may have their parameters by name, and booleans, which SQLite has as numbers', async () => {
+      const pool = open({ filename: ':memory:' });
+      expect(
+        await pool.runQuery('select :a as a, @b as b, $c as c', { a: 1, b: 'two', c: true }),
+      ).to.deep.equal([{ a: 1, b: 'two', c: 1 }]);
+      expect((await failureOf(pool.runQuery('select :a, :b', { a: 1 }))).message).to.equal(
+        'Missing named parameter "b"',
+      );
+      expect(await pool.runQuery('select ? as yes, ? as no', [true, false])).to.deep.equal([
+        { yes: 1, no: 0 },
+      ]);
+    });
+
+    it('refuse too many parameters and more than one statement', async () => {
+      const pool = open({ filename: ':memory:' });
+      expect((await failureOf(pool.runQuery('select ?', [1, 2]))).message).to.match(
+        /^Too many parameter values/,
+      );
+      expect((await failureOf(pool.runQuery('select 1; select 2'))).message).to.match(
+        /more than one statement/,
+      );
+      expect(await pool.runQuery('select 1 as one; -- that is all')).to.deep.equal([{ one: 1 }]);
+    });
+
+    it('give whole numbers that do not fit a number as bigints, exactly', async () => {
+      const pool = open({ filename: ':memory:' });
+      const big = 9_007_199_254_740_993n;
+      await pool.runOperation('create table t (n integer)');
+      await pool.runOperation('insert into t values (?)', [big]);
+      expect(await pool.runQuery('select n, 5 as five, 1e300 as huge from t')).to.deep.equal([
+        { n: big, five: 5, huge: 1e300 },
+      ]);
+      expect(
+        await pool.runQuery('insert into t values (7) returning n, ? as b', [big]),
+      ).to.deep.equal([{ n: 7, b: big }]);
+      const rows: unknown[] = [];
+      for await (const row of pool.stream('select n from t order by n')) rows.push(row['n']);
+      expect(rows).to.deep.equal([7, big]);
+    });
+
+    it('see changes of the schema, by other connections too', async () => {
+      const pool = open({ filename: join(folder, 'schema.db'), cp_max: 2 });
+      await pool.runOperation('create table t (a integer)');
+      await pool.runOperation('insert into t values (1)');
+      const both = (): Promise<unknown[]> =>
+        Promise.all([
+          pool.runInteraction((tx) => tx.execute('select * from t')),
+          pool.runInteractionWith({ readOnly: true }, (tx) => tx.execute('select * from t')),
+        ]);
+      expect(await both()).to.deep.equal([[{ a: 1 }], [{ a: 1 }]]);
+      await pool.runOperation('alter table t rename column a to b');
+      expect(await both()).to.deep.equal([[{ b: 1 }], [{ b: 1 }]]);
+    });
+
+    it('tell the key of a new row', async () => {
+      const pool = open({ filename: ':memory:' });
+      await pool.runOperation('create table t (id integer primary key, n integer)');
+      await pool.runInteraction(async (tx) => {
+        await tx.execute('insert into t (n) values (5)');
+        expect([tx.lastrowid, tx.rowcount]).to.deep.equal([1, 1]);
+        await tx.execute('update t set n = n + 1');
+        expect([tx.lastrowid, tx.rowcount]).to.deep.equal([null, 1]);
+      });
+    });
+
+    it('do not hold up those beside them: a short one is answered while a long one runs', async () => {
+      const pool = open({ filename: join(folder, 'beside.db'), cp_min: 2, cp_max: 2 });
+      await pool.runOperation('create table t (id integer primary key)');
+      await Promise.all(Array.from({ length: 4 }, () => pool.runQuery('select 1')));
+      const order: string[] = [];
+      const long = pool
+        .runQuery(world('', () => '', 1).sleep(0.5))
+        .addCallback(() => order.push('long'));
+      const short = Array.from({ length: 20 }, () =>
+        pool.runQuery('select id from t where id = ?', [1]).addCallback(() => order.push('short')),
+      );
+      await Promise.all([long, ...short]);
+      expect(order.at(-1)).to.equal('long');
+    });
+  });
+
+  describe('options', () => {
+    it('that are unknown, missing or impossible are refused with the reason', async () => {
+      const cases: ReadonlyArray<readonly [Record<string, unknown>, RegExp]> = [
+        [{}, /option filename is missing: expected a path or ':memory:'/],
+        [{ filename: 5 }, /option filename of sqlite: 5: expected a path/],
+        [
+          { filename: ':memory:', file: 'x' },
+          /option file of sqlite: unknown; known are filename, readonly/,
+        ],
+        [
+          { filename: ':memory:', timeout: -1 },
+          /option timeout of sqlite: -1: expected a number of seconds/,
+        ],
+        [
+          { filename: ':memory:', mode: 'eager' },
+          /option mode of sqlite: 'eager': expected 'deferred'/,
+        ],
+      ];
+      for (const [options, message] of cases) {
+        const error = await failureOf(open(options).runQuery('select 1'));
+        expect(error).to.be.instanceOf(TypeError);
+        expect(error.message).to.match(message);
+      }
+    });
+
+    it('of a transaction, likewise', async () => {
+      const pool = open({ filename: ':memory:' });
+      const error = await failureOf(pool.runInteractionWith({ mode: 'eager' }, () => 1));
+      expect(error.message).to.equal(
+        "Cannot begin a transaction in mode 'eager': expected deferred, immediate, exclusive",
+      );
+      expect(await pool.runQuery('select 1 as one')).to.deep.equal([{ one: 1 }]);
+    });
+  });
+});
