@@ -127,7 +127,7 @@ async function memoryOf(command: readonly string[]): Promise<Memory> {
     const each = (a: number, b: number): number => (a - b) / CONNECTIONS;
     return { rss: each(after.rss, before.rss), heapUsed: each(after.heapUsed, before.heapUsed) };
   } finally {
-    for (const program of programs) await program.end();
+    for (const program of programs.reverse()) await program.end();
   }
 }
 

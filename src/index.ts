@@ -4,6 +4,11 @@ export * from './deferred/index.ts';
 // Two rooms have a TimeoutError: a Deferred's keeps the name here, a connection's gets one of its own.
 export { TimeoutError } from './deferred/index.ts';
 export * from './protocols/index.ts';
+// `Data` is the resource here; what may be written to a transport has another name.
+export { Data } from './protocols/index.ts';
 export * from './reactor/index.ts';
-export { TimeoutError as ConnectTimeoutError } from './reactor/index.ts';
+export {
+  type Data as TransportData,
+  TimeoutError as ConnectTimeoutError,
+} from './reactor/index.ts';
 export * from './service/index.ts';

@@ -104,6 +104,7 @@ describe('The house', () => {
       'further-methods',
       'log',
       'wall-clock',
+      'tls/context-factory',
     ].map((name) => readFileSync(join(SRC, 'reactor', `${name}.ts`), 'utf8'));
     const known = new Set(
       [

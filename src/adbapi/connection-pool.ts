@@ -1,21 +1,23 @@
 /** A pool of database connections whose results are Deferreds (Twisted: `twisted.enterprise.adbapi.ConnectionPool`). */
 import { inspect } from 'node:util';
-import { type Deferred, type Failure, getDefaultClock, succeed } from '../deferred/index.ts';
+import { type Deferred, type Failure, fail, getDefaultClock, succeed } from '../deferred/index.ts';
 import { logEvent, type ReactorTime, type TriggerID } from '../reactor/index.ts';
-import { Connection } from './connection.ts';
+import type { Connection } from './connection.ts';
 import type { StatementOptions } from './cursor.ts';
 import type {
   Driver,
   DriverOptions,
   ErrorKind,
-  Eventually,
   Params,
   PoolReactor,
+  Result,
   Row,
 } from './driver.ts';
 import { checkDriver, type DriverSpec, findDriver } from './drivers/registry.ts';
 import { promised } from './eventually.ts';
 import { Interaction, type InteractionHost, type InteractionOptions } from './interaction.ts';
+import { openSession } from './open-session.ts';
+import { checkSQL } from './operation.ts';
 import { limitsOf, type PoolOptions, type ResolvedOptions, resolveOptions } from './options.ts';
 import type { Lease } from './pool/lease.ts';
 import type { ResourceSource } from './pool/limits.ts';
@@ -24,7 +26,7 @@ import { ResourcePool } from './pool/resource-pool.ts';
 import { describeStats, type PoolStats } from './pool/stats.ts';
 import type { Waiter } from './pool/waiting-line.ts';
 import { type Observable, observeChanges } from './rx.ts';
-import { messageOf, Session, type SessionHost } from './session.ts';
+import { messageOf, type Session, type SessionHost } from './session.ts';
 import { Statement, StreamRequest } from './statement.ts';
 import { RowStream, type StreamOptions } from './stream.ts';
 import type { Transaction } from './transaction.ts';
@@ -187,7 +189,16 @@ export class ConnectionPool {
     return this.#statement(sql, params, options).addCallback(() => {});
   }
 
-  #statement(sql: string, params: Params | undefined, options: StatementOptions | undefined) {
+  #statement(
+    sql: string,
+    params: Params | undefined,
+    options: StatementOptions | undefined,
+  ): Deferred<Result> {
+    try {
+      checkSQL(sql);
+    } catch (error) {
+      return fail(error);
+    }
     const { cp_statement_timeout } = this.#options;
     const seconds = options?.timeout === undefined ? cp_statement_timeout : options.timeout;
     const statement = new Statement(this.#work, sql, params, seconds, this.#stack(this.#statement));
@@ -388,25 +399,8 @@ export class ConnectionPool {
 
   async #open(signal: AbortSignal): Promise<Session> {
     const driver = await this.#load();
-    const opening = promised(() => driver.connect({ signal, reactor: this.#reactor }));
-    const session = new Session(await opening, this.#host);
     const { cp_openfun } = this.#options;
-    if (cp_openfun !== null && !signal.aborted) {
-      const connection = new Connection(session, 'cp_openfun', true);
-      try {
-        await promised(() => cp_openfun(connection) as Eventually<unknown>);
-        await session.whenQuiet();
-      } catch (error) {
-        session.discard();
-        throw error;
-      } finally {
-        connection._finish('it has ended');
-      }
-    }
-    if (signal.aborted) {
-      session.discard();
-      throw signal.reason;
-    }
+    const session = await openSession(driver, signal, this.#reactor, this.#host, cp_openfun);
     this.#sessions.add(session);
     return session;
   }
@@ -464,7 +458,7 @@ export class ConnectionPool {
       if (lane.holders > (busiest?.holders ?? 1)) busiest = lane;
     }
     if (busiest === null) return;
-    const running = [...busiest.resource.running];
+    const running = busiest.resource.running.toArray();
     const stuck = this.#reactor.seconds() - (running[0]?.startedAt ?? 0) >= PATIENCE;
     const half = stuck ? running.slice(-Math.floor(running.length / 2)).reverse() : [];
     for (const operation of half) if (!operation.move()) return;
@@ -477,7 +471,7 @@ export class ConnectionPool {
     if (cp_watchdog === null) return;
     const now = this.#reactor.seconds();
     for (const session of this.#sessions) {
-      for (const { startedAt } of session.running) {
+      for (const { startedAt } of session.running.toArray()) {
         const since = Math.max(startedAt, session.probedAt);
         if (now - since >= cp_watchdog - 1e-6) session.probe(cp_connect_timeout);
         else this.#watchdog.by(since + cp_watchdog);

@@ -1,8 +1,9 @@
 /** Running statements on a connection that one has for a while: what a transaction and a connection have in common. */
+import { inspect } from 'node:util';
 import { type Deferred, fail } from '../deferred/index.ts';
 import type { Eventually, Params, Result, Row } from './driver.ts';
 import { TransactionDone } from './errors.ts';
-import { showSQL } from './operation.ts';
+import { checkSQL, showSQL } from './operation.ts';
 import type { Session } from './session.ts';
 import { RowStream, type StreamOptions } from './stream.ts';
 
@@ -17,8 +18,7 @@ export interface StatementOptions {
  * cancelled: a statement that runs is stopped in the database.
  */
 export abstract class Cursor {
-  /** @internal */
-  readonly _session: Session;
+  readonly #session: Session;
   readonly #what: string;
   #done: string | null = null;
   #last: Result | null = null;
@@ -30,8 +30,17 @@ export abstract class Cursor {
 
   /** @internal */
   constructor(session: Session, what: string) {
-    this._session = session;
+    this.#session = session;
     this.#what = what;
+  }
+
+  /** @internal A getter, so that nobody sees by looking at a transaction how its connection was opened. */
+  get _session(): Session {
+    return this.#session;
+  }
+
+  [inspect.custom](): string {
+    return `${this.constructor.name}(${this.#what}${this.#done === null ? '' : `: ${this.#done}`})`;
   }
 
   /**
@@ -171,6 +180,7 @@ export abstract class Cursor {
   /** @internal */
   _run<T>(what: string, call: () => Eventually<T>, options?: StatementOptions): Deferred<T> {
     try {
+      checkSQL(what);
       this._check(what);
     } catch (error) {
       return fail(error);

@@ -160,8 +160,8 @@ export interface Driver {
   /** What `cp_good_sql` is when nobody says; default 'select 1'. */
   readonly goodSql?: string;
   /**
-   * Opens a connection: from looking up the name to being let in. A driver that returns a Deferred has it cancelled, one that returns a promise has `signal` aborted
-   * when it takes too long.
+   * Opens a connection: from looking up the name to being let in. When it takes too long, `signal` is aborted, and a
+   * Deferred is cancelled as well: then it is the driver's to close what comes too late.
    */
   connect(context: ConnectContext): Eventually<DriverConnection>;
   /** Never throws. */

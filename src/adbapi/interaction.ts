@@ -16,7 +16,7 @@ import { endedEarly, Transaction } from './transaction.ts';
 export interface InteractionOptions extends BeginOptions {
   /** How often it is done again when it lost against another one. Default: `cp_retries`. */
   readonly retries?: number;
-  /** How long each attempt may take from its begin to its end, in seconds; null for as long as it takes, the default. */
+  /** How long its function may take each time, in seconds; null for as long as it takes, the default. */
   readonly timeout?: number | null;
 }
 

@@ -1,9 +1,11 @@
 /** One thing that a connection is asked to do: begun, given a time, stopped, and its answer handed on. */
+import { inspect } from 'node:util';
 import { CancelledError, Deferred, Failure } from '../deferred/index.ts';
 import type { DelayedCall } from '../reactor/index.ts';
 import type { Eventually, Result } from './driver.ts';
 import { StatementTimeout } from './errors.ts';
 import { whenCalled, whenDone } from './eventually.ts';
+import type { Linked } from './running.ts';
 import type { Session } from './session.ts';
 
 /** How much of a statement messages show. */
@@ -16,8 +18,14 @@ export function showSQL(sql: string): string {
   return text.length > SHOWN || line !== sql ? `${text.slice(0, SHOWN)}...` : text;
 }
 
+/** @throws {TypeError} unless it is text */
+export function checkSQL(sql: unknown): void {
+  if (typeof sql === 'string') return;
+  throw new TypeError(`Cannot run ${inspect(sql, { depth: 0 })}: expected a statement as text`);
+}
+
 /** An operation for those who do not look at its result. */
-export interface AnyOperation {
+export interface AnyOperation extends Linked {
   readonly what: string;
   readonly startedAt: number;
   readonly deferred: { readonly called: boolean; errback(error: unknown): void };
@@ -27,42 +35,50 @@ export interface AnyOperation {
   abandon(error: Error): void;
 }
 
+/** Who an operation is for, beside whoever gets its result. */
+export interface OperationOwner {
+  /** The connection is done with it; its Deferred has fired. */
+  finished(): void;
+  /** It was taken back before the database began with it, for another connection to do. Without this it cannot be. */
+  moved?(): void;
+}
+
 export class Operation<T> implements AnyOperation {
   /** The statement, or what else it is: 'commit'. */
   readonly what: string;
   /** Fires for whoever asked. Once it is cancelled, the operation may still run for a while. */
   readonly deferred: Deferred<T>;
+  next: Linked | null = null;
+  previous: Linked | null = null;
   /** Since when it runs, in the clock's seconds. */
   startedAt = 0;
   /** Why it is being stopped; null while it is not. */
   stopped: Error | null = null;
-  /** Called instead of anything else when it was taken back before the database began with it, for another connection's sake. */
-  moved: (() => void) | null = null;
   readonly #session: Session;
   readonly #call: () => Eventually<T>;
   readonly #seconds: number | null;
-  readonly #finished: ((operation: Operation<T>) => void) | null;
+  readonly #owner: OperationOwner;
   #state: 'waiting' | 'running' | 'over' = 'waiting';
   #inner: Eventually<T> | undefined;
   #timer: DelayedCall | null = null;
 
   /**
    * @param seconds how long it may take; null for as long as it takes
-   * @param finished called when the connection is done with it, after `deferred` has fired
+   * @param deferred what fires, if there is one already that cancels this
    */
   constructor(
     session: Session,
     what: string,
     call: () => Eventually<T>,
     seconds: number | null,
-    deferred: Deferred<T> | null,
-    finished: ((operation: Operation<T>) => void) | null,
+    owner: OperationOwner,
+    deferred: Deferred<T> | null = null,
   ) {
     this.#session = session;
     this.what = what;
     this.#call = call;
     this.#seconds = seconds;
-    this.#finished = finished;
+    this.#owner = owner;
     this.deferred = deferred ?? new Deferred<T>(() => this.cancel());
   }
 
@@ -90,7 +106,11 @@ export class Operation<T> implements AnyOperation {
       this.#failed(error);
       return;
     }
-    whenDone(this.#inner, this.#succeeded, this.#failed);
+    whenDone(
+      this.#inner,
+      (value) => this.#succeeded(value),
+      (error) => this.#failed(error),
+    );
   }
 
   /** Nobody wants the answer any more. */
@@ -105,11 +125,10 @@ export class Operation<T> implements AnyOperation {
 
   /** Takes it back for another connection to do, if the database has not begun with it. */
   move(): boolean {
-    if (this.#state !== 'running' || this.moved === null || this.stopped !== null) return false;
-    const { moved } = this;
-    if (!this.#revoke()) return false;
+    if (this.#state !== 'running' || this.#owner.moved === undefined) return false;
+    if (this.stopped !== null || !this.#revoke()) return false;
     this.#over();
-    moved();
+    this.#owner.moved();
     return true;
   }
 
@@ -121,7 +140,7 @@ export class Operation<T> implements AnyOperation {
   #takeBack(): boolean {
     if (!this.#revoke()) return false;
     this.#over();
-    this.#finished?.(this);
+    this.#owner.finished();
     return true;
   }
 
@@ -156,15 +175,15 @@ export class Operation<T> implements AnyOperation {
     );
   }
 
-  readonly #succeeded = (value: T): void => {
+  #succeeded(value: T): void {
     if (this.#state !== 'running') return;
     this.#over();
     // A result that came all the same is the truth, and better than an error.
     if (!this.deferred.called) this.deferred.callback(value as never); // a result is no Deferred
-    this.#finished?.(this);
-  };
+    this.#owner.finished();
+  }
 
-  readonly #failed = (error: unknown): void => {
+  #failed(error: unknown): void {
     if (this.#state !== 'running') return;
     this.#over();
     const told = this.#session.explain(
@@ -172,8 +191,8 @@ export class Operation<T> implements AnyOperation {
       this.stopped,
     );
     if (!this.deferred.called) this.deferred.errback(told);
-    this.#finished?.(this);
-  };
+    this.#owner.finished();
+  }
 
   #over(): void {
     this.#state = 'over';

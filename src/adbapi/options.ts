@@ -304,6 +304,11 @@ export function resolveOptions(given: Readonly<Record<string, unknown>>): {
   pool: ResolvedOptions;
   driver: DriverOptions;
 } {
+  if (typeof given !== 'object' || given === null) {
+    throw new TypeError(
+      `Cannot use ${inspect(given)} as options of a pool: expected an object, such as { filename: 'shop.db', cp_max: 3 }`,
+    );
+  }
   const own = new Map<string, unknown>();
   const driver: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(given)) {

@@ -7,9 +7,10 @@ import { ConnectionLost, type ReactorTime } from '../reactor/index.ts';
 import type { DriverConnection, ErrorKind, Eventually } from './driver.ts';
 import { ConnectionBusy, StatementTimeout, TransactionDone } from './errors.ts';
 import { whenCalled } from './eventually.ts';
-import { type AnyOperation, Operation, showSQL } from './operation.ts';
+import { type AnyOperation, Operation, type OperationOwner, showSQL } from './operation.ts';
 import type { ResolvedOptions } from './options.ts';
 import type { Lease } from './pool/lease.ts';
+import { Running } from './running.ts';
 
 /** The pool, as its sessions see it. */
 export interface SessionHost {
@@ -27,11 +28,11 @@ export interface SessionHost {
   noise(message: () => string): void;
 }
 
-export class Session {
+export class Session implements OperationOwner {
   readonly connection: DriverConnection;
   readonly host: SessionHost;
   /** What is running: one at a time unless the connection has a pipeline. */
-  readonly running = new Set<AnyOperation>();
+  readonly running = new Running<AnyOperation>();
   /** Its place in the pool; null before it is there. */
   lease: Lease<Session> | null = null;
   /** When the database was last found to work on what is running. */
@@ -74,7 +75,7 @@ export class Session {
         ),
       );
     }
-    const operation = new Operation(this, what, call, seconds, null, this.#next);
+    const operation = new Operation(this, what, call, seconds, this);
     if (this.#dead !== null) {
       operation.deferred.errback(this.#deadError(this.#dead));
     } else if (this.running.size > 0 || this.#waiting.length > 0) {
@@ -89,19 +90,20 @@ export class Session {
     operation.begin();
   }
 
-  readonly #next = (): void => {
+  /** An operation is over: the next one has its turn. */
+  finished(): void {
     if (this.running.size > 0) return;
     const next = this.#waiting.shift();
     if (next !== undefined) {
       if (this.#dead === null) this.runBeside(next);
       else {
         next.deferred.errback(this.#deadError(this.#dead));
-        this.#next();
+        this.finished();
       }
       return;
     }
     for (const quiet of this.#quiet.splice(0)) quiet();
-  };
+  }
 
   /** An operation was cancelled before it began. */
   dropped(operation: AnyOperation): void {
@@ -125,7 +127,7 @@ export class Session {
     for (const operation of this.#waiting.splice(0)) {
       if (!operation.deferred.called) operation.deferred.errback(new TransactionDone(why));
     }
-    if (running) for (const operation of [...this.running]) operation.cancel();
+    if (running) for (const operation of this.running.toArray()) operation.cancel();
     return this.whenQuiet();
   }
 
@@ -144,12 +146,12 @@ export class Session {
     // A driver fails what ran. One that forgets to must not leave anybody waiting.
     const error = this.#deadError(reason.message);
     queueMicrotask(() => {
-      for (const operation of [...this.running]) operation.abandon(error);
+      for (const operation of this.running.toArray()) operation.abandon(error);
     });
   }
 
   #moveAll(): void {
-    for (const operation of [...this.running]) operation.move();
+    for (const operation of this.running.toArray()) operation.move();
   }
 
   /** The connection is of no more use. */

@@ -1,7 +1,7 @@
 /** A statement that stands alone: it waits for a connection, or for its share of one, runs, and gives it back. */
 import { Deferred } from '../deferred/index.ts';
 import type { Params, Result } from './driver.ts';
-import { Operation, showSQL } from './operation.ts';
+import { Operation, type OperationOwner, showSQL } from './operation.ts';
 import type { Lease } from './pool/lease.ts';
 import { Waiter } from './pool/waiting-line.ts';
 import type { Session } from './session.ts';
@@ -14,7 +14,7 @@ export interface StatementHost {
   giveBack(lease: Lease<Session>, reset: boolean): void;
 }
 
-export class Statement extends Waiter<Session> {
+export class Statement extends Waiter<Session> implements OperationOwner {
   readonly shared = true;
   readonly deferred: Deferred<Result>;
   readonly #host: StatementHost;
@@ -55,11 +55,10 @@ export class Statement extends Waiter<Session> {
       this.#sql,
       () => connection.execute(this.#sql, this.#params),
       this.#seconds,
+      this,
       this.deferred,
-      this.#finished,
     );
     this.#operation = operation;
-    if (connection.revoke !== undefined) operation.moved = this.#moved;
     lease.resource.runBeside(operation);
   }
 
@@ -67,18 +66,18 @@ export class Statement extends Waiter<Session> {
     if (!this.deferred.called) this.deferred.errback(error);
   }
 
-  readonly #finished = (): void => {
+  finished(): void {
     const lease = this.#lease;
     this.#lease = null;
     if (lease !== null) this.#host.giveBack(lease, false);
-  };
+  }
 
   /** It was taken back from a connection that had not begun with it: it takes the next one there is. */
-  readonly #moved = (): void => {
+  moved(): void {
     this.#operation = null;
-    this.#finished();
+    this.finished();
     this.#host.request(this);
-  };
+  }
 }
 
 /** A stream waits for its connection. */

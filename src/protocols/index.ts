@@ -15,7 +15,11 @@ export {
   TransferInProgressError,
   TransferStoppedError,
 } from './errors.ts';
+export * from './ftp/index.ts';
 export * from './haproxy/index.ts';
+// Files over HTTP and over FTP have the same choice.
+export type { FollowSymlinks } from './http/index.ts';
+export * from './http/index.ts';
 export { ProtocolWrapper, type WrapperClass, WrappingFactory } from './policies/wrapping.ts';
 export { ProcessProtocol } from './process-protocol.ts';
 export {

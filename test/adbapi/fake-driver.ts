@@ -68,7 +68,7 @@ export class FakeDriver implements Driver {
     if (options.pipeline !== undefined) this.pipeline = options.pipeline;
   }
 
-  connect({ signal }: ConnectContext): Deferred<FakeConnection> {
+  connect({ signal }: ConnectContext): Deferred<FakeConnection> | Promise<FakeConnection> {
     this.attempts += 1;
     const deferred = new Deferred<FakeConnection>();
     const arrive = (): FakeConnection => {
@@ -81,7 +81,8 @@ export class FakeDriver implements Driver {
       this.arriving.push({ let: arrive, fail: (error) => deferred.errback(error), signal });
     } else if (this.refuse !== null) deferred.errback(this.refuse);
     else arrive();
-    return deferred;
+    // A promise, as of most libraries, cannot be cancelled: what it brings may come too late.
+    return this.options.manual === true ? deferred.toPromise() : deferred;
   }
 
   classify(error: unknown): ErrorKind {

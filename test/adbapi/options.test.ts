@@ -59,6 +59,13 @@ describe('The options of a ConnectionPool', () => {
     );
   });
 
+  it('have to be an object', () => {
+    expect(() => new ConnectionPool('sqlite', 'shop.db' as never)).to.throw(
+      TypeError,
+      "Cannot use 'shop.db' as options of a pool: expected an object",
+    );
+  });
+
   it('of the wrong type are refused', () => {
     const cases: Record<string, unknown> = {
       cp_name: '',
@@ -77,8 +84,9 @@ describe('The options of a ConnectionPool', () => {
     }
   });
 
-  it('of the driver are not shown: not by inspect(), not as text', () => {
-    const pool = new ConnectionPool(() => new FakeDriver(), {
+  it('of the driver are not shown: not by inspect(), not as text', async () => {
+    const driver = new FakeDriver();
+    const pool = new ConnectionPool(() => Object.assign(driver, { password: 'hunter2' }), {
       cp_reactor: new Clock(),
       user: 'me',
       password: 'hunter2',

@@ -8,7 +8,7 @@ import {
   PoolQueueFull,
   StatementTimeout,
 } from '../../src/adbapi/index.ts';
-import { CancelledError, Deferred } from '../../src/deferred/index.ts';
+import { CancelledError, Deferred, setUnhandledFailureHandler } from '../../src/deferred/index.ts';
 import {
   Clock,
   type LogEvent,
@@ -201,6 +201,36 @@ describe('ConnectionPool, by its rules', () => {
       const calls = [outcome(pool.runQuery('x')), outcome(pool.runQuery('y'))];
       await settle();
       expect(calls.map((call) => call.error)).to.deep.equal([driver.refuse, driver.refuse]);
+    });
+
+    it('does not go on trying to fill its store in vain, but tries again for a call', async () => {
+      const { driver, pool } = make({ cp_min: 1 });
+      driver.refuse = new FakeError('wrong password');
+      pool.start();
+      await pass(clock, 60, 30);
+      expect(driver.attempts).to.equal(1);
+      driver.refuse = null;
+      await pool.runQuery('x');
+      expect(pool.stats().open).to.equal(1);
+    });
+
+    it('cancels the Deferred of a driver whose time to connect is over', async () => {
+      let cancelled = false;
+      const driver = new FakeDriver();
+      driver.connect = () =>
+        new Deferred(() => {
+          cancelled = true;
+        });
+      const pool = new ConnectionPool(driver, {
+        cp_reactor: clock,
+        cp_min: 0,
+        cp_connect_timeout: 2,
+      });
+      pools.push(pool);
+      pool.runQuery('x').addErrback(() => {});
+      await settle();
+      await pass(clock, 2);
+      expect(cancelled).to.equal(true);
     });
 
     it('waits longer and longer while the server is away, and serves those who waited once it is back', async () => {
@@ -800,12 +830,37 @@ describe('ConnectionPool, by its rules', () => {
       expect(heard).to.deep.equal(['no', 'opened', 'acquired 0', 'released 0', 'closed']);
     });
 
+    it('cp_metrics that throws is reported, and harms nothing', async () => {
+      const reported: string[] = [];
+      const handler = setUnhandledFailureHandler((failure, { origin }) =>
+        reported.push(`${origin}: ${failure.getErrorMessage()}`),
+      );
+      const metrics = {
+        acquired: () => {
+          throw new Error('no room');
+        },
+      };
+      const { pool } = make({ cp_metrics: metrics });
+      await pool.runQuery('x');
+      setUnhandledFailureHandler(handler);
+      expect(reported).to.deep.equal(['Unhandled error in acquired() of cp_metrics: no room']);
+      expect(pool.stats().busy).to.equal(0);
+    });
+
     it('cp_noisy logs statements, but not their parameters', async () => {
       const { pool } = make({ cp_noisy: true });
       await pool.runQuery('select ?', ['secret']);
       const debug = events.filter(({ level }) => level === 'debug').map(({ message }) => message);
       expect(debug).to.deep.equal(['select ?']);
     });
+  });
+
+  it('a statement that is no text fails with TypeError, and nothing is opened for it', () => {
+    const { driver, pool } = make();
+    const call = outcome(pool.runQuery(undefined as never));
+    expect(call.error).to.be.instanceOf(TypeError);
+    expect(call.error?.message).to.equal('Cannot run undefined: expected a statement as text');
+    expect(driver.attempts).to.equal(0);
   });
 
   it('a call that is answered at once frees what it used before its Deferred fires', async () => {

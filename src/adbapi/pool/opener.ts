@@ -31,6 +31,7 @@ export class Opener<R extends object> {
   #failures = 0;
   #pause: DelayedCall | null = null;
   #lastError: Error | null = null;
+  #hopeless = false;
 
   constructor(
     source: ResourceSource<R>,
@@ -61,6 +62,11 @@ export class Opener<R extends object> {
     return this.#lastError;
   }
 
+  /** Whether the last attempt failed for a reason that time will not mend. */
+  get hopeless(): boolean {
+    return this.#hopeless;
+  }
+
   /** How many attempts in a row failed. */
   get failures(): number {
     return this.#failures;
@@ -86,6 +92,7 @@ export class Opener<R extends object> {
         if (!this.#end(attempt)) return this.#source.discard(resource);
         this.#failures = 0;
         this.#lastError = null;
+        this.#hopeless = false;
         this.#events.opened(resource, this.#clock.seconds() - startedAt);
       },
       (error: unknown) => {
@@ -120,6 +127,7 @@ export class Opener<R extends object> {
 
   #failed(error: Error, willRetry: boolean): void {
     this.#lastError = error;
+    this.#hopeless = !willRetry;
     const { backoff, backoffMax } = this.#limits;
     const longest = Math.min(backoffMax, backoff * 2 ** Math.min(this.#failures, 30));
     this.#failures += 1;

@@ -350,9 +350,9 @@ export class ResourcePool<R extends object> {
     ) {
       this.#opener.begin();
     }
-    // What is only kept in store is made one by one, not to be in the way of what is needed.
+    // What is only kept in store is made one by one, not to be in the way of what is needed, and not in vain.
     if (this.#state === 'closing' || this.#opener.opening > 0 || !this.#opener.ready) return;
-    if (this.#all.size < min) this.#opener.begin();
+    if (this.#all.size < min && !this.#opener.hopeless) this.#opener.begin();
   }
 
   #opened(resource: R, seconds: number): void {

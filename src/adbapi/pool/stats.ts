@@ -1,4 +1,5 @@
 /** What a pool knows of itself. */
+import { reportFailure } from '../../deferred/index.ts';
 
 /** How a pool stands, and what it has done since it was made. Times are in seconds. */
 export interface PoolStats {
@@ -61,7 +62,7 @@ function newCounters(): Counters {
   };
 }
 
-/** Hears of every event that a monitoring system wants to count or to measure. All are optional; none may throw. Times are in seconds. */
+/** Hears of every event that a monitoring system wants to count or to measure. All are optional. Times are in seconds. */
 export interface PoolMetrics {
   /** A connection was handed out after `waited`. */
   acquired?(waited: number): void;
@@ -81,7 +82,7 @@ export class Ledger {
   readonly #metrics: PoolMetrics | null;
 
   constructor(metrics: PoolMetrics | null) {
-    this.#metrics = metrics;
+    this.#metrics = metrics === null ? null : guarded(metrics);
   }
 
   acquired(waited: number): void {
@@ -118,6 +119,28 @@ export class Ledger {
     this.counters.timedOut += 1;
     this.#metrics?.timedOut?.();
   }
+}
+
+/** The same, whose methods do not throw: what they would have thrown is reported. */
+function guarded(metrics: PoolMetrics): PoolMetrics {
+  const guard =
+    <A extends unknown[]>(name: keyof PoolMetrics, f: (...args: A) => void) =>
+    (...args: A): void => {
+      if (metrics[name] === undefined) return;
+      try {
+        f(...args);
+      } catch (error) {
+        reportFailure(error, `Unhandled error in ${name}() of cp_metrics`);
+      }
+    };
+  return {
+    acquired: guard('acquired', (waited: number) => metrics.acquired?.(waited)),
+    released: guard('released', (used: number) => metrics.released?.(used)),
+    opened: guard('opened', (seconds: number) => metrics.opened?.(seconds)),
+    openFailed: guard('openFailed', (error: Error) => metrics.openFailed?.(error)),
+    closed: guard('closed', () => metrics.closed?.()),
+    timedOut: guard('timedOut', () => metrics.timedOut?.()),
+  };
 }
 
 /** '3 open (2 busy, 1 idle), 1 opening, 4 waiting, at most 5' */

@@ -24,6 +24,8 @@ import { startThread } from './start.ts';
 /** How many messages are taken in one go, so that other events have their turn. */
 const IN_ONE_GO = 256;
 
+const MASK = SLOTS - 1;
+
 /** A request that has no answer yet. */
 class Pending extends Deferred<Result> {
   readonly id: number;
@@ -46,7 +48,8 @@ export class Channel {
   readonly #worker: Worker;
   readonly #port: MessagePort;
   readonly #slots: Int32Array;
-  readonly #pending = new Map<number, Pending>();
+  /** Those without an answer, each in its slot: see `Running` for why this is no Map. */
+  readonly #pending: Array<Pending | undefined> = new Array(SLOTS).fill(undefined);
   readonly #columnSets: string[][] = [];
   #outbox: unknown[] = [];
   #lastId = 0;
@@ -84,7 +87,7 @@ export class Channel {
       pending.errback(this.#deathError());
       return pending;
     }
-    this.#pending.set(pending.id, pending);
+    this.#pending[pending.id & MASK] = pending;
     if (this.#outbox.length === 0) queueMicrotask(this.#flushSoon);
     this.#outbox.push(pending.id, kind, subject, argument);
     return pending;
@@ -92,17 +95,20 @@ export class Channel {
 
   /** Takes back a request that the thread has not begun with. */
   revoke(request: Deferred<Result>): boolean {
-    if (!(request instanceof Pending) || !this.#pending.has(request.id)) return false;
-    const slot = request.id & (SLOTS - 1);
+    if (!(request instanceof Pending)) return false;
+    const slot = request.id & MASK;
+    if (this.#pending[slot] !== request) return false;
     if (Atomics.compareExchange(this.#slots, slot, OPEN, REVOKED) !== OPEN) return false;
-    this.#pending.delete(request.id);
+    this.#pending[slot] = undefined;
     return true;
   }
 
   /** Forgets every request: their answers are nobody's business any more. They fail with `error`. */
   forget(error: Error): void {
-    const forgotten = [...this.#pending.values()];
-    for (const request of forgotten) if (!this.revoke(request)) this.#pending.delete(request.id);
+    const forgotten = this.#pending.filter((request) => request !== undefined);
+    for (const request of forgotten) {
+      if (!this.revoke(request)) this.#pending[request.id & MASK] = undefined;
+    }
     for (const request of forgotten) if (!request.called) request.errback(error);
   }
 
@@ -140,8 +146,8 @@ export class Channel {
         this.#port.postMessage(request);
       } catch (error) {
         const id = request[0] as number; // by its place
-        const pending = this.#pending.get(id);
-        this.#pending.delete(id);
+        const pending = this.#pending[id & MASK];
+        this.#pending[id & MASK] = undefined;
         const message = error instanceof Error ? error.message : String(error);
         pending?.errback(new TypeError(`Cannot bind a parameter: ${message}`, { cause: error }));
       }
@@ -153,8 +159,8 @@ export class Channel {
       this.#lastId = (this.#lastId + 1) & 0x3fffffff;
       // One that was taken back is free when the thread has come by it.
       if (
-        Atomics.load(this.#slots, this.#lastId & (SLOTS - 1)) === OPEN &&
-        !this.#pending.has(this.#lastId)
+        Atomics.load(this.#slots, this.#lastId & MASK) === OPEN &&
+        this.#pending[this.#lastId & MASK] === undefined
       ) {
         return this.#lastId;
       }
@@ -189,10 +195,11 @@ export class Channel {
       const id = replies[at] as number;
       const columns = this.#columns(replies[at + 2] as ColumnsField);
       this.inTransaction = replies[at + 6] as boolean;
-      Atomics.store(this.#slots, id & (SLOTS - 1), OPEN);
-      const pending = this.#pending.get(id);
-      if (pending === undefined) continue; // forgotten
-      this.#pending.delete(id);
+      const slot = id & MASK;
+      Atomics.store(this.#slots, slot, OPEN);
+      const pending = this.#pending[slot];
+      if (pending?.id !== id) continue; // forgotten
+      this.#pending[slot] = undefined;
       if (replies[at + 1] === 1) {
         pending.errback(unpackError(replies[at + 3] as PackedError));
         continue;

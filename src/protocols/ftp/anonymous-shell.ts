@@ -1,9 +1,10 @@
 /** The files of a folder, to be looked at only (Twisted: `FTPAnonymousShell`). */
-import { createHash, type Hash } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { access, lstat, opendir, stat } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 import { Deferred } from '../../deferred/index.ts';
+import { bytesOf } from '../data.ts';
 import {
   AnonUserDeniedError,
   errorOfSystem,
@@ -45,8 +46,6 @@ export interface FTPAnonymousShellOptions {
 
 /** Names of a folder that are looked at side by side: as many as keep the system busy. */
 const LOOKS = 32;
-/** Bytes that are read at once for a checksum. */
-const PIECE = 262_144;
 
 export class FTPAnonymousShell implements FTPShellInterface {
   protected readonly jail: Jail;
@@ -57,8 +56,7 @@ export class FTPAnonymousShell implements FTPShellInterface {
   constructor(filesystemRoot: string, options: FTPAnonymousShellOptions = {}) {
     const { permissions = ALL_PERMISSIONS, followSymlinks } = options;
     this.jail = new Jail(filesystemRoot, followSymlinks);
-    this.permissions =
-      typeof permissions === 'string' ? new Permissions(permissions) : permissions;
+    this.permissions = typeof permissions === 'string' ? new Permissions(permissions) : permissions;
     this.#options = options;
   }
 
@@ -98,40 +96,19 @@ export class FTPAnonymousShell implements FTPShellInterface {
   ): Promise<Iterable<ListedFile> | AsyncIterable<ListedFile>> {
     return await this.told(path, async () => {
       const names = await this.#names();
-      const held = await this.jail.hold(path);
-      try {
+      return await this.jail.within(path, async (held) => {
         this.demand('l', path, held.real);
         const stats = await stat(held.path);
-        if (stats.isDirectory()) {
-          const folder = await opendir(held.path, { bufferSize: 4 * LOOKS });
-          return this.#listed(path, held, folder, keys, names);
-        }
-        await held.release();
-        return [[path.at(-1) ?? '', factsOf(stats, keys, names)] as const];
-      } catch (error) {
-        await held.release();
-        throw error;
-      }
+        if (!stats.isDirectory()) return [[path.at(-1) ?? '', factsOf(stats, keys, names)]];
+        await access(held.path, constants.R_OK);
+        // It is opened when it is asked for its first name, so that nothing stays open that nobody wants.
+        return this.#listed(path, keys, names);
+      });
     });
   }
 
   async openForReading(path: Segments, { offset = 0 }: ReadOptions = {}): Promise<ReadFile> {
-    return await this.told(path, async () => {
-      const { fd, stats, real } = await this.jail.openFile(path);
-      const file = new FileReading(fd, offset, Math.max(0, stats.size - offset));
-      try {
-        this.demand('r', path, real);
-        if (stats.isDirectory()) throw new IsADirectoryError(toPath(path));
-        if (!stats.isFile()) throw new PermissionDeniedError(toPath(path));
-        if (offset > stats.size) {
-          throw new FTPCmdError(`${toPath(path)}: Cannot restart behind its end`, 554);
-        }
-        return file;
-      } catch (error) {
-        await file.close();
-        throw error;
-      }
-    });
+    return await this.told(path, () => this.#opened(path, offset, Number.POSITIVE_INFINITY));
   }
 
   /** The checksum of a stretch of a file. Cancelling the Deferred ends the reading. */
@@ -143,10 +120,15 @@ export class FTPAnonymousShell implements FTPShellInterface {
   ): Deferred<string> {
     return Deferred.fromPromise((signal) =>
       this.told(path, async () => {
-        const reading = await this.openForReading(path, { offset: start });
-        const size = Math.min(reading.size ?? 0, Math.max(0, end - start));
-        const sum = algorithm === 'crc32' ? new Crc32() : createHash(algorithm);
-        await feed(reading, size, sum, signal);
+        const reading = await this.#opened(path, start, end);
+        const sum: Sum = algorithm === 'crc32' ? new Crc32() : createHash(algorithm);
+        const sent = reading.send({
+          registerProducer() {},
+          unregisterProducer() {},
+          write: (data) => void sum.update(bytesOf(data, 'sum up a file')),
+        });
+        signal.addEventListener('abort', () => sent.cancel());
+        await sent;
         return sum.digest('hex');
       }),
     );
@@ -180,6 +162,24 @@ export class FTPAnonymousShell implements FTPShellInterface {
     return denied();
   }
 
+  async #opened(path: Segments, offset: number, end: number): Promise<FileReading> {
+    const { fd, stats, real } = await this.jail.openFile(path);
+    const size = Math.max(0, Math.min(stats.size, end) - offset);
+    const reading = new FileReading(fd, offset, size);
+    try {
+      this.demand('r', path, real);
+      if (stats.isDirectory()) throw new IsADirectoryError(toPath(path));
+      if (!stats.isFile()) throw new PermissionDeniedError(toPath(path));
+      if (offset > stats.size) {
+        throw new FTPCmdError(`${toPath(path)}: Cannot begin behind its end`, 554);
+      }
+      return reading;
+    } catch (error) {
+      await reading.close();
+      throw error;
+    }
+  }
+
   /** Does something, and has what the system says against it told as what it means for `path`. */
   protected async told<T>(path: Segments, work: () => Promise<T>): Promise<T> {
     try {
@@ -209,14 +209,14 @@ export class FTPAnonymousShell implements FTPShellInterface {
 
   async *#listed(
     path: Segments,
-    held: Held,
-    folder: AsyncIterable<{ readonly name: string }>,
     keys: readonly FactName[],
     names: OwnerNames,
   ): AsyncGenerator<ListedFile> {
+    const held = await this.told(path, () => this.jail.hold(path, true));
     try {
+      this.demand('l', path, held.real);
       let looks: Array<Promise<ListedFile | null>> = [];
-      for await (const { name } of folder) {
+      for await (const { name } of await opendir(held.path, { bufferSize: 4 * LOOKS })) {
         if (isUnfinished(name)) continue;
         if (keys.length === 0) yield [name, []];
         else looks.push(this.#look(path, held, name, keys, names));
@@ -257,8 +257,14 @@ async function denied(): Promise<never> {
   throw new AnonUserDeniedError();
 }
 
-/** As `Hash`, for what node:crypto has not. */
-class Crc32 {
+/** What checksums of node:crypto are, as far as it matters here. */
+interface Sum {
+  update(data: Buffer): unknown;
+  digest(encoding: 'hex'): string;
+}
+
+/** The one that node:crypto has not. */
+class Crc32 implements Sum {
   #value = 0;
   update(data: Buffer): void {
     this.#value = crc32(data, this.#value);
@@ -267,12 +273,3 @@ class Crc32 {
     return this.#value.toString(16).padStart(8, '0');
   }
 }
-
-async function feed(
-  reading: ReadFile,
-  size: number,
-  sum: Hash | Crc32,
-  signal: AbortSignal,
-): Promise<void> {
-  E
-date; node -e "console.log(typeof require('zlib').crc32)"; grep -n '"node"' /work/main/package.json

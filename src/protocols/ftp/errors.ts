@@ -150,6 +150,8 @@ export function errorOfSystem(error: unknown, name: string): unknown {
     case 'EPERM':
     case 'EROFS':
     case 'ELOOP':
+    case 'ENXIO': // the file of a socket, or a pipe that nobody reads
+    case 'ENODEV':
       return new PermissionDeniedError(name, options);
     case 'EISDIR':
       return new IsADirectoryError(name, options);

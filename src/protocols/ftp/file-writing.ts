@@ -48,6 +48,8 @@ export interface WritingOptions {
   readonly quota: Quota | null;
   /** Bytes that were reckoned for it before anything was written. */
   readonly reckoned: number;
+  /** 1 if it was reckoned as a file more than there was. */
+  readonly reckonedFiles: number;
   /** Whether it has to be on the disk before it is said to be. */
   readonly sync: boolean;
   /** Called when it is over, however. */
@@ -129,7 +131,8 @@ export class FileWriting implements WriteFile, FileReceiver {
   }
 
   #flush(): void {
-    const pieces = this.#queue.length > MAX_PIECES ? this.#queue.splice(0, MAX_PIECES) : this.#queue;
+    const pieces =
+      this.#queue.length > MAX_PIECES ? this.#queue.splice(0, MAX_PIECES) : this.#queue;
     if (pieces === this.#queue) this.#queue = [];
     this.#writing = true;
     this.#put(pieces, 0);
@@ -204,7 +207,7 @@ export class FileWriting implements WriteFile, FileReceiver {
   }
 
   async #publish(): Promise<void> {
-    const { folder, handle, name, quota, sync, temporary } = this.#options;
+    const { folder, handle, name, quota, reckonedFiles, sync, temporary } = this.#options;
     try {
       if (sync) await handle.sync();
       await handle.close();
@@ -212,7 +215,8 @@ export class FileWriting implements WriteFile, FileReceiver {
       const place = entryOf(folder, name).path;
       const replaced = quota === null ? null : await lstat(place).catch(() => null);
       await rename(entryOf(folder, temporary).path, place);
-      if (replaced !== null) quota?.give(replaced.nlink > 1 ? 0 : replaced.size, 1);
+      if (replaced === null) quota?.give(0, reckonedFiles - 1);
+      else quota?.give(replaced.nlink > 1 ? 0 : replaced.size, reckonedFiles);
     } catch (error) {
       await this.#discard();
       throw error;
@@ -220,7 +224,8 @@ export class FileWriting implements WriteFile, FileReceiver {
   }
 
   async #discard(): Promise<void> {
-    const { folder, handle, name, placeholder, quota, start, temporary } = this.#options;
+    const { folder, handle, name, placeholder, quota, reckonedFiles, start, temporary } =
+      this.#options;
     const tries: Array<() => Promise<unknown>> = [];
     // What is behind the old end goes away again.
     if (temporary === null) tries.push(() => handle.truncate(start));
@@ -240,7 +245,7 @@ export class FileWriting implements WriteFile, FileReceiver {
         });
       }
     }
-    quota?.give(this.#reckoned, temporary === null ? 0 : 1 + (placeholder ? 1 : 0));
+    quota?.give(this.#reckoned, reckonedFiles + (placeholder ? 1 : 0));
   }
 }
 

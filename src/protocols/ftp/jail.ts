@@ -2,7 +2,14 @@
  * A folder that nothing leads out of. Where the kernel tells what a descriptor was opened as (Linux), a folder is opened first, its true path is looked at, and all that follows goes through the
  * descriptor: whoever exchanges a folder for a link meanwhile gets nothing by it. Elsewhere the true path is looked up, and then used.
  */
-import { constants, close as fsClose, open as fsOpen, fstat, readlinkSync, type Stats } from 'node:fs';
+import {
+  constants,
+  close as fsClose,
+  open as fsOpen,
+  fstat,
+  readlinkSync,
+  type Stats,
+} from 'node:fs';
 import { lstat, open, opendir, realpath, stat } from 'node:fs/promises';
 import { join, resolve, sep } from 'node:path';
 import { promisify } from 'node:util';
@@ -69,17 +76,24 @@ export class Jail {
   /** As it was given, absolute. */
   readonly root: string;
   readonly #follow: FollowSymlinks;
+  readonly #byDescriptor: boolean;
   #real: string | undefined;
 
-  constructor(root: string, follow: FollowSymlinks = 'inside') {
+  /** @param byDescriptor whether what is opened is asked where it is, rather than its path looked up */
+  constructor(
+    root: string,
+    follow: FollowSymlinks = 'inside',
+    byDescriptor: boolean = tellsPaths(),
+  ) {
     this.root = resolve(root);
     this.#follow = follow;
+    this.#byDescriptor = byDescriptor;
   }
 
   /** Holds what is there; links are followed as far as they may be. Fails with what the system says, or `PermissionDeniedError`. */
   async hold(segments: Segments, folder = false): Promise<Held> {
     const path = this.#systemPath(segments);
-    if (!tellsPaths()) {
+    if (!this.#byDescriptor) {
       const found = await realpath(path);
       const real = await this.#judge(segments, found);
       if (folder && !(await stat(found)).isDirectory()) {
@@ -123,14 +137,17 @@ export class Jail {
 
   /** Opens a file for reading. Whoever gets it closes it. */
   async openFile(segments: Segments): Promise<OpenedFile> {
-    if (!tellsPaths()) {
+    if (!this.#byDescriptor) {
       return await this.within(segments, async ({ path, real }) => {
         const fd = await openDescriptor(path, READ | (constants.O_NOFOLLOW ?? 0));
         return await examined(fd, () => real);
       });
     }
     const path = this.#systemPath(segments);
-    const fd = await openDescriptor(path, this.#follow === false ? READ | constants.O_NOFOLLOW : READ);
+    const fd = await openDescriptor(
+      path,
+      this.#follow === false ? READ | constants.O_NOFOLLOW : READ,
+    );
     return await examined(fd, () => this.#judge(segments, readlinkSync(`/proc/self/fd/${fd}`)));
   }
 
@@ -163,7 +180,8 @@ export class Jail {
       if (again || this.#real === undefined) this.#real = await realpath(this.root);
       const below = belowOf(this.#real, found);
       if (below === null) continue;
-      const same = below.length === segments.length && below.every((name, at) => sameName(name, segments[at]));
+      const same =
+        below.length === segments.length && below.every((name, at) => sameName(name, segments[at]));
       if (same || this.#follow !== false) return below;
     }
     if (this.#follow === true) return segments;
@@ -180,7 +198,10 @@ export function entryOf(folder: Held, name: string): Held {
   };
 }
 
-async function examined(fd: number, judge: () => Segments | Promise<Segments>): Promise<OpenedFile> {
+async function examined(
+  fd: number,
+  judge: () => Segments | Promise<Segments>,
+): Promise<OpenedFile> {
   try {
     const stats = await statsOf(fd);
     return { fd, stats, real: await judge() };

@@ -142,10 +142,13 @@ export class AccessLogFile implements LogTarget {
 
   #open(): WriteStream {
     if (this.#stream === undefined) {
-      this.#stream = createWriteStream(this.path, { flags: 'a' });
-      this.#stream.on('error', (error) =>
-        this.#say(`Cannot write the access log: ${error.message}`),
-      );
+      const stream = createWriteStream(this.path, { flags: 'a' });
+      stream.on('error', (error) => {
+        // The next lines try anew.
+        if (this.#stream === stream) this.#stream = undefined;
+        this.#say(`Cannot write the access log: ${error.message}`);
+      });
+      this.#stream = stream;
     }
     return this.#stream;
   }

@@ -7,7 +7,7 @@ import type { Request } from './request.ts';
 import { BodyCollector, type BodySource, RequestBody } from './request-body.ts';
 import { RequestAborted } from './request-errors.ts';
 import { processingFailed } from './request-render.ts';
-import type { AnyRequest, IResource } from './resource.ts';
+import type { IResource } from './resource.ts';
 import { HTTPError } from './status.ts';
 
 /** What it needs of its connection. */
@@ -71,7 +71,7 @@ export class BodyIntake implements BodySource {
       if (found !== undefined && !('render' in found)) this.#decideLater(found);
       else this.#decide(found);
     } catch (error) {
-      processingFailed(request as unknown as AnyRequest, error); // errors look at no content
+      processingFailed(request, error);
     }
   }
 
@@ -83,11 +83,11 @@ export class BodyIntake implements BodySource {
         try {
           this.#decide(resource);
         } catch (error) {
-          processingFailed(this.#request as unknown as AnyRequest, error); // as above
+          processingFailed(this.#request, error);
         }
         this.resumeBody();
       },
-      (error) => processingFailed(this.#request as unknown as AnyRequest, error), // as above
+      (error) => processingFailed(this.#request, error),
     );
   }
 
@@ -132,7 +132,7 @@ export class BodyIntake implements BodySource {
     this.#came += chunk.length;
     if (this.#sink === 'kept') {
       if (this.#came > this.#most) {
-        processingFailed(this.#request as unknown as AnyRequest, new HTTPError(413)); // errors look at no content
+        processingFailed(this.#request, new HTTPError(413));
       } else {
         this.#collector?.push(chunk);
       }

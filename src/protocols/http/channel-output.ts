@@ -250,8 +250,18 @@ export class ChannelOutput implements PushProducer {
     this.paused = false;
     this.#unasked = false;
     this.#owner.outputResumed();
-    if (this.#waiting) this.#advance();
-    else if (this.#producer !== undefined) this.#producer.producer.resumeProducing();
+    const waited = this.#waiting;
+    if (waited) this.#advance();
+    const registered = this.#producer;
+    // A push producer was told to wait: once all that it wrote has gone on, nobody else tells it that it may go on.
+    if (
+      registered !== undefined &&
+      !this.#waiting &&
+      !this.paused &&
+      !(waited && registered.kind === 'pull')
+    ) {
+      registered.producer.resumeProducing();
+    }
     if (this.#waiting || this.paused) return;
     if (this.#atEnd !== undefined) this.#finish();
     else this.#owner.outputFree();

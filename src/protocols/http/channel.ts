@@ -24,7 +24,6 @@ import type { RequestEvents } from './parser-events.ts';
 import type { Request } from './request.ts';
 import type { RequestChannel } from './request-channel.ts';
 import { processingFailed } from './request-render.ts';
-import type { AnyRequest } from './resource.ts';
 import { HTTPError } from './status.ts';
 
 export class HTTPChannel
@@ -183,7 +182,7 @@ export class HTTPChannel
       if (request.head.expectUnknown) throw new HTTPError(417);
       request.process();
     } catch (error) {
-      processingFailed(request as unknown as AnyRequest, error); // errors look at no content
+      processingFailed(request, error);
     }
     if (this.#request === request) {
       this.phase = 'handling';
@@ -208,7 +207,7 @@ export class HTTPChannel
     }
     if (intake?.fail(new HTTPError(error.status, undefined, { cause: error }))) return;
     if (request.finished || request.startedWriting) this.abortConnection();
-    else processingFailed(request as unknown as AnyRequest, new HTTPError(error.status)); // errors look at no content
+    else processingFailed(request, new HTTPError(error.status));
   }
 
   /** Answers what is not even a request, and closes. */
@@ -416,7 +415,7 @@ export class HTTPChannel
     if (request === undefined) this.close(false);
     else if (request.startedWriting) this.abortConnection();
     else if (!intake.fail(new HTTPError(408))) {
-      processingFailed(request as unknown as AnyRequest, new HTTPError(408)); // errors look at no content
+      processingFailed(request, new HTTPError(408));
     }
   }
 

@@ -90,7 +90,11 @@ export function forbidden(brief = 'Forbidden Resource', detail?: string): ErrorP
 }
 
 /** Answers `request` with a page, the answer not having begun. */
-export function renderErrorPage(request: Request, code: number, detail = detailOf(code)): string {
+export function renderErrorPage<C>(
+  request: Request<C>,
+  code: number,
+  detail = detailOf(code),
+): string {
   request.setResponseCode(code);
   request.setHeader('Content-Type', TYPE);
   return errorHTML(`${code} - ${phraseOf(code)}`, detail);

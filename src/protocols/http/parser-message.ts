@@ -240,27 +240,27 @@ export abstract class MessageParser<E extends RequestEvents | ResponseEvents> {
 
   /** Puts a chunk behind what is held. Amortised, each byte is copied a bounded number of times, however small the chunks. */
   #append(chunk: Buffer): void {
-    const length = this.end - this.at + chunk.length;
-    if (!this.#own || this.input.length - this.end < chunk.length) {
-      const room = Buffer.allocUnsafeSlow(length + Math.max(256, length >> 1));
-      this.input.copy(room, 0, this.at, this.end);
-      this.end -= this.at;
-      this.at = 0;
-      this.input = room;
-      this.#own = true;
-    }
+    if (!this.#own || this.input.length - this.end < chunk.length) this.#makeRoom(chunk.length);
     chunk.copy(this.input, this.end);
     this.end += chunk.length;
   }
 
-  /** After a run: what is left is little, and must not keep a large chunk alive. */
+  /** Puts what is held into memory with room for so many bytes behind it, and some more. */
+  #makeRoom(length: number): void {
+    const held = this.end - this.at;
+    const needed = held + length;
+    // Not from Buffer's pool, of which a few bytes could keep much alive.
+    const room = Buffer.allocUnsafeSlow(needed + Math.max(256, needed >> 1));
+    this.input.copy(room, 0, this.at, this.end);
+    this.input = room;
+    this.at = 0;
+    this.end = held;
+    this.#own = true;
+  }
+
+  /** After a run: what is left is part of a line or of a head, and must not keep a large chunk alive. */
   #keep(): void {
     if (this.at === this.end) this.#clear();
-    else if (!this.#own && !this.#paused && this.end - this.at < this.input.length >> 2) {
-      const rest = this.input.subarray(this.at, this.end);
-      this.input = Buffer.from(rest);
-      this.at = 0;
-      this.end = rest.length;
-    }
+    else if (!this.#own && !this.#paused) this.#makeRoom(0);
   }
 }

@@ -136,7 +136,7 @@ export class RequestParser extends MessageParser<RequestEvents> {
     const text = input.toString('latin1', at, end);
     const fields = this.#judge({ input, at, text, fieldsAt: fieldsAt - at });
     if (typeof fields === 'string') return fields;
-    this.#memo.keep(input, fieldsAt, end, line.versionMinor, fields);
+    this.#memo.keep(text.slice(fieldsAt - at), line.versionMinor, fields);
     return headOf(text.slice(line.targetAt - at, line.targetEnd - at), fields);
   }
 

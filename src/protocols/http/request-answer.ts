@@ -145,7 +145,7 @@ export class RequestAnswer<C = Buffer> extends RequestInput<C> {
     this.bodyFilter = null;
     for (const [name] of [...this.responseHeaders.getAllRawHeaders()]) {
       if (
-        /^(content-|etag$|last-modified$|cache-control$|expires$|accept-ranges$|location$)/i.test(
+        /^(content-|etag$|last-modified$|cache-control$|expires$|accept-ranges$|location$|transfer-encoding$)/i.test(
           name,
         )
       )

@@ -11,6 +11,8 @@ export const CONTENT_TYPE = 2;
 export const DATE = 4;
 export const SERVER = 8;
 export const CONNECTION = 16;
+/** Those of which a message has one at most; two lengths would be two messages to somebody. */
+const ONCE = CONTENT_LENGTH | CONTENT_TYPE | DATE | SERVER;
 /** Some other field, of which nothing needs to be known. */
 const OTHER = 32;
 
@@ -146,9 +148,13 @@ export class OutputFields {
     this.#values.push(text);
   }
 
-  /** Adds a field, besides others of this name. @throws {TypeError} when name or value could not go out */
+  /** Adds a field, besides others of this name, unless there can be only one. @throws {TypeError} when name or value could not go out */
   add(spelled: string, value: string | number): void {
     const { lower, canonical, bit } = nameOf(spelled);
+    if ((bit & ONCE) !== 0) {
+      this.set(spelled, value);
+      return;
+    }
     const text = this.#checked(spelled, value);
     this.present |= bit;
     this.#names.push(canonical);

@@ -81,7 +81,7 @@ function refuseType(request: AnyRequest, resource: IResource, value: unknown): v
  * Answers a request that could not be answered as it should. What a resource throws is reported, unless it is an answer itself (`HTTPError`, `UnsupportedMethod`), and the client
  * learns nothing of it. If the answer has begun, the connection is broken off, so that nobody takes the part for the whole.
  */
-export function processingFailed(request: AnyRequest, cause: unknown): void {
+export function processingFailed<C>(request: Request<C>, cause: unknown): void {
   const failure = Failure.of(cause);
   const error = failure.value;
   const isAnswer = error instanceof HTTPError || error instanceof UnsupportedMethod;
@@ -105,7 +105,7 @@ export function processingFailed(request: AnyRequest, cause: unknown): void {
   }
 }
 
-function pageFor(request: AnyRequest, failure: Failure): string {
+function pageFor<C>(request: Request<C>, failure: Failure): string {
   const error = failure.value;
   if (error instanceof UnsupportedMethod) {
     const known = KNOWN_METHODS.has(request.method);

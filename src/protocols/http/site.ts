@@ -2,7 +2,7 @@
 import { HTTPFactory, type HTTPFactoryOptions } from './factory.ts';
 import type { Request } from './request.ts';
 import { processingFailed } from './request-render.ts';
-import { type AnyRequest, getChildForRequest, type IResource, type Lookup } from './resource.ts';
+import { getChildForRequest, type IResource, type Lookup } from './resource.ts';
 import { HTTPError } from './status.ts';
 
 /** Options of `Site`. */
@@ -49,14 +49,14 @@ export class Site extends HTTPFactory {
       else if ('render' in found) request.render(found);
       else this.#serveLater(request, found);
     } catch (error) {
-      processingFailed(request as unknown as AnyRequest, error); // errors look at no content
+      processingFailed(request, error);
     }
   }
 
   #serveLater(request: Request, found: Exclude<Lookup, IResource>): void {
     Promise.resolve(found).then(
       (resource) => request.render(resource),
-      (error) => processingFailed(request as unknown as AnyRequest, error), // as above
+      (error) => processingFailed(request, error),
     );
   }
 

@@ -144,7 +144,6 @@ class Stream implements PushProducer, Observer {
 
   async #iterate(iterator: AsyncIterator<ServerSentEvent | string>): Promise<void> {
     this.#cancel = () => {
-      this.#resumed?.();
       void iterator.return?.().then(undefined, () => {}); // nobody is left who could be told
     };
     try {

@@ -28,6 +28,8 @@ interface WriteRequest {
 export interface WritableHandle {
   writeBuffer(request: WriteRequest, data: Uint8Array): number;
   writeUtf8String(request: WriteRequest, text: string): number;
+  /** TCP has it. Gives 0, or an error number. */
+  getpeername?(name: object): number;
 }
 
 interface StreamBinding {

@@ -77,7 +77,7 @@ export class OwnedSocket extends Socket {
     super(origin === undefined ? options : { ...options, ...origin });
   }
 
-  /** Whoever listens to it hears of it as well; but without an owner or a listener an error would end the process. */
+  /** Whoever listens hears of it as well. An error that nobody listens for goes to the owner only: Node would throw it. */
   override emit(event: string | symbol, ...args: unknown[]): boolean {
     const { owner } = this;
     if (owner !== undefined) {

@@ -6,6 +6,7 @@
  */
 // Imported, because the global of that name is a getter, which costs a call for each read.
 import { Buffer } from 'node:buffer';
+import { constants } from 'node:os';
 import { type Address, IPv4Address, IPv6Address, UNIXAddress } from '../address.ts';
 import type { Data } from '../interfaces.ts';
 import {
@@ -28,6 +29,20 @@ import { TLSHandle } from './tls-handle.ts';
 import { writeChunks } from './write-chunks.ts';
 
 const EMPTY = Buffer.alloc(0);
+
+/**
+ * Whether what libuv took for the end of what the peer sends was a reset. When data and a reset arrive together, it reads the one and makes an orderly end of the other, and what was cut
+ * off would pass for complete. But a socket that was reset has no peer any more, whereas one whose peer has only ended still has, as long as it has not ended itself.
+ */
+function wasReset(socket: OwnedSocket): boolean {
+  if (process.platform === 'win32' || socket.writableEnded) return false;
+  const handle = socket._handle;
+  if (!(handle instanceof Object) || typeof handle.getpeername !== 'function') return false;
+  return handle.getpeername(NOWHERE) !== 0;
+}
+
+/** Where a peer's name goes that nobody wants to know. */
+const NOWHERE: SocketName = {};
 
 /** Where a socket is, as Node reports it. */
 export interface SocketName {
@@ -163,7 +178,12 @@ export class SocketHandle<A extends Address> implements StreamHandle, SocketOwne
 
   /** @internal */
   ended(): void {
-    this.listener.handleEnd();
+    if (!wasReset(this.#socket)) {
+      this.listener.handleEnd();
+      return;
+    }
+    this.broken(systemError(-constants.errno.ECONNRESET, 'read'));
+    this.#socket.destroy();
   }
 
   /** @internal */

@@ -237,12 +237,12 @@ describe('Headers', () => {
 
   it('whatever they are given, send no line that was not set', () => {
     const text = fc.oneof(
-      fc.string({ unit: 'binary' }),
+      fc.string({ unit: fc.nat({ max: 300 }).map((code) => String.fromCharCode(code)) }),
       fc.string(),
       fc.constantFrom('a', '\r\n', 'x\r\ny: z', ''),
     );
     fc.assert(
-      fc.property(fc.array(fc.tuple(text, text)), (pairs) => {
+      fc.property(fc.array(fc.tuple(text, text), { maxLength: 5 }), (pairs) => {
         const headers = new Headers();
         let taken = 0;
         for (const [name, value] of pairs) {
@@ -250,7 +250,7 @@ describe('Headers', () => {
             headers.addRawHeader(name, value);
             taken++;
           } catch (error) {
-            expect(error).to.be.instanceOf(InvalidHeaderError);
+            if (!(error instanceof InvalidHeaderError)) throw error;
           }
         }
         const wire = headers.toWire();

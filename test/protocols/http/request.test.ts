@@ -371,6 +371,7 @@ describe('Request, as it is answered', () => {
       request.setHeader('etag', '"x"');
       request.setHeader('x-gone', '1');
       request.removeResponseHeader('X-Gone');
+      request.setHeader('X-One', '2');
       request.setHeader('Server', 'Mine');
       request.setHeader('date', 'today');
       expect(request.getResponseHeader('X-ONE')).to.equal('2');
@@ -379,10 +380,10 @@ describe('Request, as it is answered', () => {
     });
     expect(answer.head.split('\r\n').slice(1)).to.deep.equal([
       'Content-Type: text/html',
-      'X-One: 2',
       'X-Two: a',
       'X-Two: b',
       'ETag: "x"',
+      'X-One: 2',
       'Server: Mine',
       'Date: today',
       'Content-Length: 0',
@@ -423,6 +424,36 @@ describe('Request, as it is answered', () => {
       expect(() => request.setResponseCode(42)).to.throw(RangeError);
       return '';
     });
+  });
+
+  it('never sends two lengths, nor a framing that is not its own', () => {
+    for (const add of [
+      (request: Request): void => request.addHeader('content-length', 5),
+      (request: Request): void =>
+        request.responseHeaders.setRawHeaders('Content-Length', ['3', '5']),
+    ]) {
+      const text = new Connection(
+        leaf((request) => {
+          request.setHeader('Content-Length', 3);
+          add(request);
+          request.write('12345');
+          request.finish();
+          return NOT_DONE_YET;
+        }),
+      )
+        .receive(get('/'))
+        .said();
+      expect(text.match(/Content-Length: 5\r\n/g)).to.have.length(1);
+      expect(text).to.not.include('Content-Length: 3');
+    }
+    const errors = reported(() => {
+      const answer = answerTo(get('/'), (request) => {
+        request.responseHeaders.setRawHeaders('Transfer-Encoding', ['chunked']);
+        return 'x';
+      });
+      expect([answer.code, answer.headers['transfer-encoding']]).to.deep.equal([500, undefined]);
+    });
+    expect(errors).to.have.length(1);
   });
 
   it('sends header values as Latin-1', () => {

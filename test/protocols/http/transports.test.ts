@@ -145,6 +145,31 @@ describe('HTTP over', () => {
     expect(answer.text).to.equal('false name null');
   });
 
+  it('TCP, up to the stop of the reactor, which waits for requests under way', async () => {
+    const own = new LibuvReactor();
+    const waiting: Request[] = [];
+    const resource = new Resource();
+    resource.isLeaf = true;
+    resource.render = (request: Request) => {
+      waiting.push(request);
+      return NOT_DONE_YET;
+    };
+    const stopping = new Site(resource, { reactor: own });
+    stopping.noisy = false;
+    const port = own.listenTCP(0, stopping, { interface: '127.0.0.1' });
+    const running = own.run({ installSignalHandlers: false });
+    const answer = ask(false, { host: '127.0.0.1', port: port.getHost().port, path: '/' });
+    while (waiting.length === 0) await new Promise(setImmediate);
+    own.stop();
+    for (let turn = 0; turn < 20; turn += 1) await new Promise(setImmediate);
+    expect(own.running).to.equal(true);
+    waiting[0]?.write('in time');
+    waiting[0]?.finish();
+    expect((await answer).text).to.equal('in time');
+    await running;
+    expect(own.getDelayedCalls()).to.deep.equal([]);
+  });
+
   it('a connection in memory', () => {
     class Client extends Protocol {
       text = '';

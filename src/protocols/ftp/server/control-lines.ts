@@ -13,6 +13,8 @@ export interface LineEvents {
 const LF = 10;
 const CR = 13;
 const IAC = 255;
+/** Telnet's signals, such as "data mark" and "interrupt process", are the bytes from here on. */
+const FIRST_SIGNAL = 240;
 /** WILL, WONT, DO and DONT have one byte behind them. */
 const FIRST_WITH_OPTION = 251;
 
@@ -81,7 +83,8 @@ export class ControlLines {
   }
 
   #line(raw: Buffer): void {
-    let line = raw.includes(IAC) ? withoutTelnet(raw) : raw;
+    const first = raw[0] ?? 0;
+    let line = first >= FIRST_SIGNAL || raw.includes(IAC) ? withoutTelnet(raw) : raw;
     if (line.at(-1) === CR) line = line.subarray(0, -1);
     if (line.length > this.#limit) {
       this.#events.tooLong();
@@ -108,8 +111,8 @@ function withoutTelnet(line: Buffer): Buffer {
   for (let at = 0; at < line.length; at++) {
     const byte = line[at] ?? 0;
     if (byte !== IAC) {
-      // What is left of "data mark" when the urgent byte itself was not read inline.
-      if (byte !== 242 || out.length > 0) out.push(byte);
+      // What is left of a signal when the urgent byte before it was not read inline. No command begins so.
+      if (byte < FIRST_SIGNAL || out.length > 0) out.push(byte);
       continue;
     }
     const command = line[at + 1] ?? 0;

@@ -23,8 +23,8 @@ export interface DataTLS {
 export class DataConnection extends Protocol {
   /** Fires once data may pass; fails with an `FTPCmdError` if it may not. */
   readonly ready: Deferred<void> = new Deferred();
-  /** Fires with the reason once the connection is over, whatever that is. */
-  readonly closed: Deferred<Failure> = new Deferred();
+  /** Fires once the connection is over, whatever the reason, which `lost` has. */
+  readonly closed: Deferred<void> = new Deferred();
   readonly #tls: DataTLS | null;
   #receiver: Consumer | null = null;
   #isReady = false;
@@ -105,7 +105,7 @@ export class DataConnection extends Protocol {
         this.ready.errback(new FTPCmdError('Cannot secure the data connection', 425));
       }
     }
-    this.closed.callback(reason);
+    this.closed.callback();
   }
 }
 

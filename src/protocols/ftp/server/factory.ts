@@ -1,6 +1,4 @@
 /** What all sessions of an FTP server share (Twisted: `FTPFactory`). */
-import { createRequire } from 'node:module';
-import type { Observable, Subject } from 'rxjs';
 import { Deferred, getDefaultClock, succeed } from '../../../deferred/index.ts';
 import {
   type Address,
@@ -17,9 +15,8 @@ import { FTP } from './ftp.ts';
 import { LoginGuard } from './login-guard.ts';
 import { RateLimit } from './meter.ts';
 import { type FTPFactoryOptions, type FTPLimits, ftpLimits } from './options.ts';
+import { makeSubject, type Observable, type Subject } from './rx.ts';
 import { TransferLogFile } from './transfer-log.ts';
-
-type Subjects = { readonly Subject: new <T>() => Subject<T> };
 
 /** Tells a client that there is no place. Twisted: `FTPOverflowProtocol`. */
 class Overflow extends Protocol {
@@ -89,11 +86,7 @@ export class FTPFactory extends ServerFactory<Protocol> {
 
   /** All that happens, from the subscription on. */
   get events$(): Observable<FTPEvent> {
-    if (this.#events === undefined) {
-      // What require returns has no type; this is the package's own. It is loaded when somebody watches.
-      const { Subject } = createRequire(import.meta.url)('rxjs') as Subjects;
-      this.#events = new Subject();
-    }
+    this.#events ??= makeSubject<FTPEvent>();
     return this.#events;
   }
 

@@ -64,6 +64,9 @@ export class FTP extends Protocol<FTPFactory> {
   #lines!: ControlLines;
   readonly #queue: string[] = [];
   #isBusy = false;
+  #isCatchingUp = false;
+  /** Whether so many commands wait that no more is read. */
+  #isFull = false;
   #transfer: Transfer | null = null;
   #isClosing = false;
   #timer: DelayedCall | null = null;
@@ -299,6 +302,7 @@ export class FTP extends Protocol<FTPFactory> {
     }
     this.#queue.push(text);
     if (this.#queue.length < this.limits.maxQueuedCommands) return true;
+    this.#isFull = true;
     this.transport.pauseProducing();
     return false;
   }
@@ -365,15 +369,21 @@ export class FTP extends Protocol<FTPFactory> {
     this.#afterReply = [];
     for (const f of afterwards) f();
     this.#isBusy = false;
-    if (this.#isClosing) return;
-    const next = this.#queue.shift();
-    if (next !== undefined) {
-      if (this.#queue.length === this.limits.maxQueuedCommands - 1) {
-        this.transport.resumeProducing();
-        this.#lines.resume();
-      }
+    if (this.#isCatchingUp) return;
+    this.#isCatchingUp = true;
+    while (!this.#isBusy && !this.#isClosing) {
+      const next = this.#queue.shift();
+      if (next === undefined) break;
       this.#perform(next);
-    } else this.#wait();
+    }
+    this.#isCatchingUp = false;
+    if (this.#isClosing) return;
+    if (!this.#isBusy) this.#wait();
+    if (this.#isFull && this.#queue.length < this.limits.maxQueuedCommands) {
+      this.#isFull = false;
+      this.transport.resumeProducing();
+      this.#lines.resume();
+    }
   }
 
   #fail(thrown: unknown, verb: string, argument: string): void {

@@ -11,23 +11,19 @@ export class AsciiEncoder {
     if (data.length === 0) return data;
     let bare = 0;
     let before = this.#last;
-    for (const byte of data) {
-      if (byte === LF && before !== CR) bare += 1;
-      before = byte;
+    for (let at = data.indexOf(LF); at >= 0; at = data.indexOf(LF, at + 1)) {
+      if ((at === 0 ? before : data[at - 1]) !== CR) bare += 1;
     }
-    if (bare === 0) {
-      this.#last = before;
-      return data;
-    }
+    this.#last = data[data.length - 1] ?? 0;
+    if (bare === 0) return data;
     const out = Buffer.allocUnsafe(data.length + bare);
     let at = 0;
-    before = this.#last;
-    for (const byte of data) {
+    for (let from = 0; from < data.length; from++) {
+      const byte = data[from] ?? 0;
       if (byte === LF && before !== CR) out[at++] = CR;
       out[at++] = byte;
       before = byte;
     }
-    this.#last = before;
     return out;
   }
 
@@ -47,7 +43,8 @@ export class AsciiDecoder {
     if (!this.#held && !data.includes(CR)) return data;
     const out = Buffer.allocUnsafe(data.length + 1);
     let at = 0;
-    for (const byte of data) {
+    for (let from = 0; from < data.length; from++) {
+      const byte = data[from] ?? 0;
       if (this.#held && byte !== LF) out[at++] = CR;
       this.#held = byte === CR;
       if (!this.#held) out[at++] = byte;

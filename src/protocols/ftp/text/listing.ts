@@ -77,8 +77,13 @@ export function listLine(name: string, facts: FactValues, now: number): string {
     String(size).padStart(13),
     day,
     when,
-    name,
+    oneLine(name),
   ].join(' ');
+}
+
+/** A name as it can stand in a listing. One that has an end of line in it would be two, the second of somebody's making. */
+export function oneLine(name: string): string {
+  return /[\0\r\n]/.test(name) ? name.replaceAll(/[\0\r\n]/g, '?') : name;
 }
 
 function column(text: string): string {
@@ -106,16 +111,17 @@ export function parseTime(text: string): number | null {
   const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = found
     .slice(1)
     .map(Number);
-  const milliseconds = Date.UTC(year, month - 1, day, hour, minute, second);
   // A leap second is the first of the next minute.
-  if (timeText(milliseconds / 1000) !== found[0].slice(0, 14) && second !== 60) return null;
-  return milliseconds / 1000;
+  const leap = second === 60 ? 1 : 0;
+  const seconds = Date.UTC(year, month - 1, day, hour, minute, second - leap) / 1000;
+  if (Number(timeText(seconds)) + leap !== Number(found[0].slice(0, 14))) return null;
+  return seconds + leap;
 }
 
 /**
  * A line of MLSD or MLST, without its end.
  * @param wanted facts by the names that go over the wire
- * @param may what the user may do, by pyftpdlib's letters; see `permissionLetters`
+ * @param perm what the user may do with it (RFC 3659, 7.5.5)
  */
 export function factsLine(
   name: string,
@@ -150,5 +156,5 @@ export function factsLine(
     const value = known[fact] ?? '';
     if (value !== '') line += `${fact}=${value.replaceAll(/[;\r\n ]/g, '_')};`;
   }
-  return `${line} ${name}`;
+  return `${line} ${oneLine(name)}`;
 }

@@ -26,7 +26,8 @@ const POLICY =
   "default-src 'self'; base-uri 'self'; form-action 'self'; frame-ancestors 'self'; object-src 'none'";
 
 /**
- * Sets the header fields by which browsers protect the users of a site, on all answers of a resource and of what is below it. A resource that sets one of them itself has the last word.
+ * Sets the header fields by which browsers protect the users of a site, on all answers of a resource and of what is below it. A resource that sets one of them itself has the last word, and so has
+ * a wrapper further in.
  * `X-Content-Type-Options: nosniff` is always among them.
  */
 export class SecurityHeadersWrapper extends ResourceWrapper {
@@ -71,9 +72,7 @@ export class SecurityHeadersWrapper extends ResourceWrapper {
   }
 
   protected override prepare(request: Request): null {
-    for (const [name, value] of this.#fields) {
-      if (!request.hasResponseHeader(name)) request.setHeader(name, value);
-    }
+    for (const [name, value] of this.#fields) request.setHeader(name, value);
     // In clear it would be worth nothing: whoever can write it could leave it out (RFC 6797 7.2).
     if (this.#transport !== null && request.isSecure()) {
       request.setHeader('Strict-Transport-Security', this.#transport);

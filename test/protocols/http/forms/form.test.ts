@@ -6,6 +6,7 @@ import { expect } from 'chai';
 import {
   type Form,
   type FormOptions,
+  HTTPError,
   parseForm,
   type Request,
   type RequestBody,
@@ -234,9 +235,29 @@ describe('parseForm()', () => {
     };
     const { status } = await post(serving, body(part('name="f"; filename="f"', 'x', 'a/b')));
     expect([status, seen]).to.deep.equal([200, 1]);
-    await taking.last?.dispose();
-    expect(readdirSync(folder)).to.deep.equal([]);
+    await until(() => readdirSync(folder).length === 0);
     expect(taking.last?.file('f')?.path).to.equal(null);
+  });
+
+  it('removes files that were complete when another one fails', async () => {
+    const { serving } = serve(true, {
+      onFile: async ({ name }) => {
+        if (name === 'first') return null;
+        const path = (): string => join(folder, readdirSync(folder)[0] ?? '');
+        await until(() => path() !== folder && statSync(path()).size === 5);
+        for (let turns = 0; turns < 20; turns += 1) await new Promise((done) => setImmediate(done));
+        throw new HTTPError(422);
+      },
+    });
+    const { status } = await post(
+      serving,
+      body(
+        part('name="first"; filename="f"', '12345', 'a/b'),
+        part('name="second"; filename="f"', '12345', 'a/b'),
+      ),
+    );
+    expect(status).to.equal(422);
+    expect(readdirSync(folder)).to.deep.equal([]);
   });
 
   it('leaves files that were moved where they are', async () => {
@@ -266,7 +287,7 @@ describe('parseForm()', () => {
       async write(chunk) {
         expect(writing).to.equal(false);
         writing = true;
-        await Promise.resolve();
+        await new Promise((done) => setImmediate(done));
         writing = false;
         length += chunk.length;
         writes += 1;

@@ -121,6 +121,9 @@ describe('evaluateConditions()', () => {
     expect(judge({ 'if-none-match': '"a"' }, 'PUT')).to.equal(412);
     expect(judge({ 'if-none-match': '*' }, 'PUT')).to.equal(412);
     expect(judge({ 'if-none-match': '"b"' })).to.equal(200);
+    const untagged = { etag: null, lastModified: null };
+    expect(judge({ 'if-none-match': '"b"' }, 'GET', untagged)).to.equal(200);
+    expect(judge({ 'if-none-match': '*' }, 'GET', untagged)).to.equal(304);
   });
 
   it('If-Modified-Since gives 304 for GET and HEAD alone', () => {

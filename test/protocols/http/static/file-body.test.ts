@@ -182,6 +182,24 @@ describe('FileBody', () => {
     }
   });
 
+  it('does not close the file while it is being read, and closes it once', async () => {
+    const events: string[] = [];
+    const fd = openSync(path, 'r');
+    const body = new FileBody(
+      fd,
+      [{ position: 0, length: 10 }],
+      new StringTransport(),
+      () => {},
+      () => events.push('closed'),
+    );
+    body.start();
+    body.stopProducing();
+    expect(events).to.deep.equal([]);
+    await until(() => !isOpen(fd));
+    for (let at = 0; at < 20; at += 1) await turn();
+    expect(events).to.deep.equal(['closed']);
+  });
+
   it('fails when the file has become shorter', async () => {
     const { body, ended, fd } = send([{ position: 0, length: CONTENT.length + 1 }]);
     body.start();

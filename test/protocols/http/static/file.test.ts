@@ -12,7 +12,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { expect } from 'chai';
-import { Data, File, type FileOptions, Resource } from '../../../../src/protocols/http/index.ts';
+import {
+  Data,
+  File,
+  type FileOptions,
+  type Request,
+  Resource,
+  RewriterResource,
+} from '../../../../src/protocols/http/index.ts';
 import { Serving } from '../serving.ts';
 
 const CHANGED = 1_700_000_000; // Tue, 14 Nov 2023 22:13:20 GMT
@@ -153,6 +160,7 @@ describe('File', () => {
         '/plain.txt/x',
         '/sub/nothing',
         `/${'x'.repeat(300)}`,
+        '/long'.repeat(1200),
       ]) {
         expect((await serving.ask(path)).status, path).to.equal(404);
       }
@@ -220,6 +228,16 @@ describe('File', () => {
       }
     });
 
+    it('redirects to a path on this host, wherever the path it was asked for begins', async () => {
+      const rule = (request: Request): void => {
+        request.postpath = request.postpath.filter((segment) => segment !== '');
+      };
+      const serving = new Serving(new RewriterResource(new File(root), rule));
+      open.push(serving);
+      const { status, headers } = await serving.ask('//sub');
+      expect([status, headers.location]).to.deep.equal([302, '/sub/']);
+    });
+
     it('forbids folders without an index, unless they are to be listed', async () => {
       expect((await serve().ask('/listed/')).status).to.equal(403);
       expect((await serve().ask('/listed/')).text).to.not.include('a b');
@@ -250,6 +268,13 @@ describe('File', () => {
       expect(await listed({ listing: true, followSymlinks: true })).to.include('out.txt');
       expect(await listed({ listing: { hidden: true } })).to.include('.env');
       expect(await listed({ listing: { maxEntries: 2 } })).to.have.length(2);
+    });
+
+    it('does not list what cannot be asked for', async function () {
+      if (process.platform === 'win32') this.skip();
+      write('listed/back\\slash.txt', 'x');
+      const { text } = await serve({ listing: true }).ask('/listed/');
+      expect(text).to.not.include('slash.txt');
     });
 
     it('escapes the path in the title', async () => {

@@ -143,6 +143,7 @@ describe('KeptFiles', () => {
     if (kept === null) throw new Error('It was not kept');
     const [first, second] = [files.use(kept), files.use(kept)];
     expect(files.add('b', stats, Buffer.alloc(4))).to.equal(null);
+    expect(files.has(path)).to.equal(true);
     // It has changed, and is forgotten, but the memory is in use.
     writeFileSync(path, 'other');
     expect(await find(files, path)).to.equal(null);

@@ -203,6 +203,12 @@ describe('SecurityHeadersWrapper', () => {
     expect(headers['permissions-policy']).to.equal('camera=()');
   });
 
+  it('leaves the last word to a wrapper further in', async () => {
+    const inner = new SecurityHeadersWrapper(new Api(), { frameOptions: 'DENY' });
+    const { headers } = await serve(new SecurityHeadersWrapper(inner)).ask('/');
+    expect(headers['x-frame-options']).to.equal('DENY');
+  });
+
   it('leaves the last word to the resource', async () => {
     class Own extends Api {
       override render_GET(request: Request): string {

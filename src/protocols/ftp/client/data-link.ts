@@ -1,0 +1,246 @@
+/** One data connection of a client (RFC 959, 3.2). */
+import { Deferred, Failure } from '../../../deferred/index.ts';
+import {
+  ConnectionDone,
+  ConnectionLost,
+  type IProtocol,
+  type PullProducer,
+  type PushProducer,
+  type TLSContext,
+  type TLSTransport,
+  type Transport,
+} from '../../../reactor/index.ts';
+import { connectionDone, Protocol } from '../../protocol.ts';
+
+/** How a data connection is put under TLS: the client begins, whoever has connected to whom (RFC 4217, 7). */
+export interface LinkTLS {
+  readonly context: TLSContext;
+  readonly hostname: string | undefined;
+  /** Seconds. */
+  readonly handshakeTimeout: number;
+  readonly requireCloseNotify: boolean;
+}
+
+export class DataLink extends Protocol implements PushProducer {
+  /** Fires once the connection is over. */
+  readonly closed: Deferred<void> = new Deferred();
+  /** What came or went so far, in bytes. */
+  bytes = 0;
+  readonly #tls: LinkTLS | null;
+  readonly #target: IProtocol | null;
+  readonly #moved: (bytes: number) => void;
+  #producer: PushProducer | null = null;
+  #begun = false;
+  #pulls = false;
+  #blocked = false;
+  #finished = false;
+  #lost: Failure | null = null;
+  /** Why there will be no connection; null if there is one; undefined while nobody knows. */
+  #outcome: Error | null | undefined;
+  readonly #waiting: Deferred<void>[] = [];
+
+  /**
+   * @param target what gets what comes; null when the client sends
+   * @param moved called with the bytes of each piece that came or went
+   */
+  constructor(tls: LinkTLS | null, target: IProtocol | null, moved: (bytes: number) => void) {
+    super();
+    this.#tls = tls;
+    this.#target = target;
+    this.#moved = moved;
+  }
+
+  /** Fires when the connection stands; fails if there will be none. */
+  whenMade(): Deferred<void> {
+    const waiting = new Deferred<void>();
+    this.#waiting.push(waiting);
+    if (this.#outcome !== undefined) this.settle(this.#outcome);
+    return waiting;
+  }
+
+  /** The connection stands, or will never: what comes first counts. */
+  settle(problem: Error | null): void {
+    if (this.#outcome === undefined) this.#outcome = problem;
+    for (const waiting of this.#waiting.splice(0)) {
+      if (this.#outcome === null) waiting.callback();
+      else waiting.errback(this.#outcome);
+    }
+  }
+
+  /** Why it is over; null while it stands, and if it ended in good order. */
+  get problem(): Error | null {
+    const error = this.#lost?.value;
+    if (error === undefined || error instanceof ConnectionDone) return null;
+    return error instanceof Error ? error : new Error(String(error));
+  }
+
+  get isOver(): boolean {
+    return this.#lost !== null;
+  }
+
+  /** Whether everything that was to be sent was handed over. */
+  get finished(): boolean {
+    return this.#finished;
+  }
+
+  /** Whether it is the server's turn: a client that sends may be slow itself. */
+  get waitsForPeer(): boolean {
+    if (this.isOver || !this.connected) return true;
+    if (this.#target === null) return this.#blocked || this.#finished;
+    // A target that has asked for a pause is slow itself.
+    return !this.#blocked;
+  }
+
+  override connectionMade(): void {
+    this.transport.pauseProducing();
+    this.settle(null);
+  }
+
+  /** The server has said that it begins. Not before that: there are servers that do not hear the first bytes of a handshake if they come earlier. */
+  begin(): void {
+    this.#begun = true;
+    if (this.#tls !== null && !this.isOver) {
+      const { context, handshakeTimeout, hostname } = this.#tls;
+      secured(this.transport).startTLS(context, {
+        isClient: true,
+        handshakeTimeout,
+        ...(hostname === undefined ? {} : { hostname }),
+      });
+    }
+    if (this.#target === null) this.transport.registerProducer(this, true);
+    else this.#target.makeConnection(watched(this.transport, this));
+    if (this.#lost !== null) this.#target?.connectionLost(this.#lost);
+    else if (!this.#blocked || this.#target === null) this.transport.resumeProducing();
+  }
+
+  override dataReceived(data: Buffer): void {
+    if (this.#target === null) return;
+    this.bytes += data.length;
+    this.#moved(data.length);
+    this.#target.dataReceived(data);
+  }
+
+  override connectionLost(given: Failure): void {
+    const passes = this.#tls?.requireCloseNotify === false && isUnannouncedEnd(given);
+    const reason = passes ? connectionDone : given;
+    this.#lost = reason;
+    const producer = this.#producer;
+    this.#producer = null;
+    if (!this.#finished) producer?.stopProducing();
+    try {
+      if (this.#begun) this.#target?.connectionLost(reason);
+    } catch (error) {
+      this.#lost = Failure.of(error);
+    }
+    this.closed.callback();
+  }
+
+  // ------------------------------------------------------------------------------------------- sending
+
+  send(data: Buffer): void {
+    this.bytes += data.length;
+    if (this.#pulls) this.#blocked = true;
+    this.transport.write(data);
+    this.#moved(data.length);
+  }
+
+  attach(producer: PushProducer): void {
+    if (this.isOver) {
+      producer.stopProducing();
+      return;
+    }
+    this.#producer = producer;
+    if (this.#blocked) producer.pauseProducing();
+  }
+
+  /** A pull producer is asked by the connection itself, each time that it has sent what there was. */
+  attachPull(producer: PullProducer): void {
+    if (this.isOver) {
+      producer.stopProducing();
+      return;
+    }
+    this.#pulls = true;
+    this.transport.unregisterProducer();
+    const resumeProducing = (): void => {
+      this.#blocked = false;
+      this.#moved(0);
+      producer.resumeProducing();
+    };
+    const stopProducing = (): void => producer.stopProducing();
+    this.transport.registerProducer({ resumeProducing, stopProducing }, false);
+  }
+
+  detach(): void {
+    this.#producer = null;
+    if (!this.#pulls) return;
+    this.#pulls = false;
+    this.transport.unregisterProducer();
+    if (!this.isOver) this.transport.registerProducer(this, true);
+  }
+
+  /** Everything was sent. */
+  finish(): void {
+    if (this.#finished || this.isOver) return;
+    this.#finished = true;
+    this.transport.unregisterProducer();
+    this.transport.loseConnection();
+  }
+
+  abort(): void {
+    if (this.connected && !this.isOver) this.transport.abortConnection();
+  }
+
+  pauseProducing(): void {
+    this.#blocked = true;
+    this.#producer?.pauseProducing();
+  }
+
+  resumeProducing(): void {
+    this.#blocked = false;
+    this.#moved(0);
+    this.#producer?.resumeProducing();
+  }
+
+  stopProducing(): void {
+    this.#producer?.stopProducing();
+  }
+
+  /** A target has asked for a pause, or for the end of one. */
+  targetPaused(paused: boolean): void {
+    this.#blocked = paused;
+    if (!paused) this.#moved(0);
+  }
+}
+
+/** The transport as a target gets it, so that its pauses are known of. */
+function watched(transport: Transport, link: DataLink): Transport {
+  const pause = (): void => {
+    link.targetPaused(true);
+    transport.pauseProducing();
+  };
+  const resume = (): void => {
+    link.targetPaused(false);
+    transport.resumeProducing();
+  };
+  return new Proxy(transport, {
+    get: (_, name) => {
+      if (name === 'pauseProducing') return pause;
+      if (name === 'resumeProducing') return resume;
+      const value: unknown = Reflect.get(transport, name, transport);
+      return typeof value === 'function' ? value.bind(transport) : value;
+    },
+  });
+}
+
+/** What the reactor says of an end without close_notify. A connection that broke has the system's error as its cause. */
+function isUnannouncedEnd({ value }: Failure): boolean {
+  return (
+    value instanceof ConnectionLost && value.name === 'ConnectionLost' && value.cause === undefined
+  );
+}
+
+/** Connections that the reactor makes over TCP can all be put under TLS. */
+export function secured(transport: Transport): TLSTransport {
+  if ('startTLS' in transport) return transport as TLSTransport;
+  throw new TypeError('Transport of a connection has no startTLS()');
+}

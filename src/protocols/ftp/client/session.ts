@@ -1,0 +1,266 @@
+import { Deferred, Failure, inlineCallbacks, wait } from '../../../deferred/index.ts';
+import {
+  ConnectionClosed,
+  type DelayedCall,
+  type IProtocol,
+  IPv6Address,
+  tlsContextFactory,
+} from '../../../reactor/index.ts';
+import { hostOf, portText } from '../server/addresses.ts';
+import { FTPClientBasic } from './control.ts';
+import { dataHost, parseEPSV, parsePASV } from './data-address.ts';
+import { DataLink, type LinkTLS, secured } from './data-link.ts';
+import { connectLink, listenForLink, type Opening, resuming } from './data-opening.ts';
+import { CommandFailed, DataConnectionFailed } from './errors.ts';
+import type { FTPClientOptions } from './options.ts';
+import type { Reply } from './replies.ts';
+
+/** A transfer as a whole: what to say, and where the bytes go. */
+interface Transfer {
+  readonly command: string;
+  /** Bytes to leave out at the beginning, by REST. */
+  readonly offset: number;
+  /** What gets what comes; null for uploads. */
+  readonly target: IProtocol | null;
+  /** Called once data may pass. */
+  readonly started?: (link: DataLink) => void;
+}
+
+/** Log-in, TLS and data connections: what every command on files builds on. */
+export class FTPClientSession extends FTPClientBasic {
+  /** Whether the client makes the data connections. Twisted's name. */
+  passive: boolean;
+  readonly #hostname: string | undefined;
+  /** Whether data go over TLS. */
+  #protectsData = false;
+  /** Whether the server has refused EPSV. */
+  #lacksEPSV = false;
+  /** Whether a REST may be in force that no transfer has used. */
+  #restLeft = false;
+  #features: ReadonlyMap<string, string> | null = null;
+
+  constructor(options: FTPClientOptions = {}) {
+    super(options);
+    this.passive = Boolean(options.passive ?? true);
+    this.#hostname = options.hostname;
+  }
+
+  // ------------------------------------------------------------------------------------------- log-in
+
+  /**
+   * Logs in; with `security` 'explicit', after AUTH TLS. Fires with the lines of the server's welcome, once it sends files as they are (TYPE I).
+   * Fails with {@link CommandFailed} if the server does not let the user in, or refuses TLS; another attempt may follow.
+   * @param password null for none: the server has to do without
+   */
+  login(username: string, password: string | null): Deferred<string[]> {
+    return this.enqueue(() => this.#login(username, password));
+  }
+
+  /** Logs in; if that fails the connection is ended, and everything that waits fails for that reason. Twisted: `queueLogin`. */
+  queueLogin(username: string, password: string | null): void {
+    this.login(username, password).addErrback((failure) => this.fail(failure.value));
+  }
+
+  readonly #login = inlineCallbacks(function* (
+    this: FTPClientSession,
+    username: string,
+    password: string | null,
+  ) {
+    const { security, tls, protectData } = this.settings;
+    if (security === 'explicit' && !secured(this.transport).TLS) {
+      yield* wait(this.exchange('AUTH TLS', { expect: [234] }));
+      const hostname = this.#hostname;
+      secured(this.transport).startTLS(tls, {
+        isClient: true,
+        ...(hostname === undefined ? {} : { hostname }),
+      });
+    }
+    let welcome = yield* wait(this.exchange(`USER ${username}`, { expect: [230, 232, 331] }));
+    if (welcome.code === 331 && password !== null) {
+      const expect = [202, 230, 232];
+      welcome = yield* wait(this.exchange(`PASS ${password}`, { secret: true, expect }));
+    }
+    if (security !== 'none' && protectData) {
+      yield* wait(this.exchange('PBSZ 0'));
+      yield* wait(this.exchange('PROT P'));
+      this.#protectsData = true;
+    }
+    yield* wait(this.exchange('TYPE I'));
+    this.#features = null;
+    return [...welcome.lines];
+  });
+
+  /** What the server says it can do besides the basics (RFC 2389): names in capitals, with what follows them. Asked once. */
+  features(): Deferred<ReadonlyMap<string, string>> {
+    return this.enqueue(() => this.#askFeatures());
+  }
+
+  readonly #askFeatures = inlineCallbacks(function* (this: FTPClientSession) {
+    if (this.#features !== null) return this.#features;
+    const features = new Map<string, string>();
+    try {
+      const { lines } = yield* wait(this.exchange('FEAT'));
+      for (const line of lines.slice(1, -1)) {
+        const [, name = '', rest = ''] = /^\s*(\S+)\s*(.*)$/.exec(line) ?? [];
+        if (name !== '') features.set(name.toUpperCase(), rest);
+      }
+      if (features.has('UTF8') && this.settings.encoding === 'utf8') {
+        // Some send another encoding until they are asked for this one.
+        yield* wait(this.exchange('OPTS UTF8 ON'));
+      }
+    } catch (error) {
+      if (!(error instanceof CommandFailed)) throw error;
+    }
+    this.#features = features;
+    return features as ReadonlyMap<string, string>;
+  });
+
+  // ---------------------------------------------------------------------------------------- transfers
+
+  /** Runs a transfer when it is its turn. Fires with the last reply, once that is there and the data connection has ended, in whatever order. */
+  protected transfer(transfer: Transfer): Deferred<string[]> {
+    return this.enqueue(() => this.#run(transfer));
+  }
+
+  readonly #run = inlineCallbacks(function* (this: FTPClientSession, transfer: Transfer) {
+    const { command, offset, target, started } = transfer;
+    const link = new DataLink(this.#linkTLS(), target, () => this.touch());
+    let opening: Opening | null = null;
+    let reminder: DelayedCall | null = null;
+    const remind = (seconds: number): void => {
+      reminder = this.settings.reactor.callLater(seconds, () => {
+        this.sendStray();
+        remind(seconds);
+      });
+    };
+    try {
+      opening = yield* wait(this.#open(link));
+      if (offset > 0 || this.#restLeft) {
+        this.#restLeft = true;
+        yield* wait(this.exchange(`REST ${offset}`, { expect: [350] }));
+      }
+      this.waitFor(() => link.waitsForPeer);
+      const [begun, ended] = [new Deferred<void>(), new Deferred<void>()];
+      const preliminary = (): void => {
+        if (!begun.called) begun.callback();
+      };
+      const settled: { outcome: Reply | Failure | null } = { outcome: null };
+      this.exchange(command, { preliminary }).addBoth((outcome) => {
+        settled.outcome = outcome;
+        preliminary();
+        // A server that has said no will not connect any more.
+        if (outcome instanceof Failure) link.settle(errorOf(outcome));
+        ended.callback();
+      });
+      this.#restLeft = false;
+      yield* wait(begun);
+      yield* wait(link.whenMade());
+      if (settled.outcome instanceof Failure) throw errorOf(settled.outcome);
+      if (this.settings.keepAlive !== null) remind(this.settings.keepAlive);
+      link.begin();
+      started?.(link);
+      yield* wait(ended);
+      const lines = linesOf(settled.outcome, link);
+      yield* wait(link.closed);
+      this.#checkLink(link, target === null);
+      return lines;
+    } finally {
+      (reminder as DelayedCall | null)?.cancel();
+      opening?.close();
+      link.abort();
+    }
+  });
+
+  #checkLink(link: DataLink, isUpload: boolean): void {
+    const { problem } = link;
+    if (problem !== null && !(problem instanceof ConnectionClosed)) throw problem;
+    if (isUpload && !link.finished) {
+      throw new DataConnectionFailed(
+        'Data connection was closed by the server before everything was sent',
+      );
+    }
+    // Of an upload the server has read the end; what it does with the rest of TLS does not matter.
+    if (problem === null || (isUpload && this.#protectsData)) return;
+    throw new DataConnectionFailed(`Data connection broke: ${problem.message}`, { cause: problem });
+  }
+
+  #linkTLS(): LinkTLS | null {
+    if (!this.#protectsData) return null;
+    const { tls, timeout, requireCloseNotify } = this.settings;
+    return {
+      context: resuming(tlsContextFactory(tls), secured(this.transport).getSession()),
+      hostname: this.#hostname,
+      handshakeTimeout: timeout,
+      requireCloseNotify,
+    };
+  }
+
+  readonly #open = inlineCallbacks(function* (this: FTPClientSession, link: DataLink) {
+    const { reactor, timeout } = this.settings;
+    if (!this.passive) return yield* wait(this.#listen(link));
+    const [host, port] = yield* wait(this.#askForPort());
+    // The attempt has a time limit of its own.
+    this.waitFor(() => false);
+    const opening = connectLink(reactor, link, host, port, timeout);
+    try {
+      yield* wait(link.whenMade());
+    } catch (error) {
+      opening.close();
+      throw error;
+    }
+    this.waitFor(null);
+    return opening as Opening;
+  });
+
+  readonly #askForPort = inlineCallbacks(function* (this: FTPClientSession) {
+    const peer = this.transport.getPeer();
+    const server = hostOf(peer);
+    const isIPv6 = peer instanceof IPv6Address && server.includes(':');
+    if (!this.#lacksEPSV || isIPv6) {
+      try {
+        const { lines } = yield* wait(this.exchange('EPSV', { expect: [229] }));
+        return [server, parseEPSV(lines.at(-1) ?? '')] as [string, number];
+      } catch (error) {
+        const isRefused = error instanceof CommandFailed && error.replyCode >= 500;
+        // PASV has no room for an IPv6 address.
+        if (!isRefused || isIPv6) throw error;
+        this.#lacksEPSV = true;
+      }
+    }
+    const { lines } = yield* wait(this.exchange('PASV', { expect: [227] }));
+    const [named, port] = parsePASV(lines.at(-1) ?? '');
+    const host = dataHost(named, server, this.settings.foreignDataAddress);
+    return [host, port] as [string, number];
+  });
+
+  readonly #listen = inlineCallbacks(function* (this: FTPClientSession, link: DataLink) {
+    const localHost = hostOf(this.transport.getHost());
+    const peerHost = hostOf(this.transport.getPeer());
+    const opening = listenForLink(this.settings.reactor, link, localHost, peerHost);
+    try {
+      const isIPv6 = localHost.includes(':');
+      const plain = localHost.replace(/%.*$/, '');
+      yield* wait(
+        this.exchange(
+          isIPv6 ? `EPRT |2|${plain}|${opening.port}|` : `PORT ${portText(plain, opening.port)}`,
+        ),
+      );
+    } catch (error) {
+      opening.close();
+      throw error;
+    }
+    return opening as Opening;
+  });
+}
+
+function errorOf({ value }: Failure): Error {
+  return value instanceof Error ? value : new Error(String(value));
+}
+
+/** What the server has said last. What went wrong in the receiver is why it has complained, and comes first. */
+function linesOf(outcome: Reply | Failure | null, link: DataLink): string[] {
+  const { problem } = link;
+  if (problem !== null && !(problem instanceof ConnectionClosed)) throw problem;
+  if (outcome instanceof Failure) throw outcome.value;
+  return [...(outcome?.lines ?? [])];
+}
