@@ -17,6 +17,9 @@ const BENCHES: ReadonlyMap<string, () => Promise<Bench>> = new Map([
   ['connections', () => import('./connections.ts')],
   ['udp', () => import('./udp.ts')],
   ['processes', () => import('./processes.ts')],
+  ['http-parser', () => import('./http-parser.ts')],
+  ['http', () => import('./http.ts')],
+  ['adbapi', () => import('./adbapi.ts')],
 ]);
 
 const wanted = process.argv.slice(2);

@@ -1,6 +1,6 @@
 /** A pool of database connections whose results are Deferreds (Twisted: `twisted.enterprise.adbapi.ConnectionPool`). */
 import { inspect } from 'node:util';
-import { type Deferred, type Failure, fail, getDefaultClock, succeed } from '../deferred/index.ts';
+import { Deferred, type Failure, fail, getDefaultClock, succeed } from '../deferred/index.ts';
 import { logEvent, type ReactorTime, type TriggerID } from '../reactor/index.ts';
 import type { Connection } from './connection.ts';
 import type { StatementOptions } from './cursor.ts';
@@ -145,7 +145,12 @@ export class ConnectionPool {
     const driver = this.#driver;
     this.#make = null;
     try {
-      await driver?.close?.();
+      // What a driver cannot let go of is not waited for longer than for a statement that does not stop.
+      await Deferred.fromPromise(promised(() => driver?.close?.())).addTimeout(
+        this.#options.cp_cancel_timeout,
+        this.#reactor,
+        () => undefined,
+      );
     } catch (error) {
       this.#log('warn', `Could not close the driver: ${messageOf(error)}`);
     }

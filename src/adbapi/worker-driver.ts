@@ -66,6 +66,8 @@ export class WorkerDriver implements Driver {
   declare readonly goodSql?: string;
   readonly #options: WorkerDriverOptions;
   #kept: Channel | null = null;
+  /** Threads that have not ended, those included that were told to. */
+  readonly #threads = new Set<Channel>();
 
   constructor(options: WorkerDriverOptions) {
     this.name = options.name;
@@ -101,7 +103,10 @@ export class WorkerDriver implements Driver {
 
   #start(): Channel {
     const { module, open = 'connect', options, name } = this.#options;
-    return new Channel(module, open, options, `strand ${name}`);
+    const channel = new Channel(module, open, options, `strand ${name}`);
+    this.#threads.add(channel);
+    channel.ended = () => this.#threads.delete(channel);
+    return channel;
   }
 
   classify(error: unknown): ErrorKind {
@@ -110,9 +115,8 @@ export class WorkerDriver implements Driver {
   }
 
   async close(): Promise<void> {
-    const kept = this.#kept;
     this.#kept = null;
-    await kept?.end();
+    await Promise.all([...this.#threads].map((channel) => channel.end()));
   }
 }
 

@@ -92,8 +92,13 @@ export abstract class ReactorBase
     this.#closing = false;
     this.#checkIdleTimer();
     if (this.life !== 'stopped') return;
-    this.#timer?.unref();
-    this.#immediate?.unref();
+    // Set anew, so that it is set as for a reactor that has stopped.
+    clearTimeout(this.#timer);
+    clearImmediate(this.#immediate);
+    this.#timer = undefined;
+    this.#immediate = undefined;
+    this.#armedFor = Number.POSITIVE_INFINITY;
+    this.#arm();
   }
 
   override async iterate(delay = 0): Promise<void> {
@@ -194,12 +199,12 @@ export abstract class ReactorBase
     this.#timer = undefined;
     this.#armedFor = next;
     const wait = Math.ceil((next - this.seconds()) * 1000);
-    if (wait <= 0) this.#immediate ??= setImmediate(this.#wake);
-    else this.#timer = setTimeout(this.#wake, Math.min(wait, LONGEST_TIMER));
-    if (this.life !== 'stopped') return;
+    const stopped = this.life === 'stopped';
+    // An immediate that keeps no process alive does not wake a loop either that something else keeps alive; such a timer does.
+    if (wait <= 0 && !stopped) this.#immediate ??= setImmediate(this.#wake);
+    else this.#timer = setTimeout(this.#wake, Math.min(Math.max(wait, 0), LONGEST_TIMER));
     // Who stopped the reactor wants the process to end, whatever a forgotten LoopingCall has still in mind.
-    this.#timer?.unref();
-    this.#immediate?.unref();
+    if (stopped) this.#timer?.unref();
   }
 
   readonly #wake = (): void => {

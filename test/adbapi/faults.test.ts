@@ -15,6 +15,7 @@ import { PostgresServer } from '../support/postgres-server.ts';
 
 interface FaultWorld {
   readonly driver: 'postgres' | 'mysql';
+  needed(context: Mocha.Context): void;
   start(): Promise<PostgresServer | MariadbServer>;
   /** The driver's options for the server behind a port. */
   through(port: number): Record<string, unknown>;
@@ -62,7 +63,8 @@ function faultSuite(world: FaultWorld): void {
     let watcher: ConnectionPool;
     const pools: ConnectionPool[] = [];
 
-    before(async () => {
+    before(async function () {
+      world.needed(this);
       server = await world.start();
     });
 
@@ -80,7 +82,7 @@ function faultSuite(world: FaultWorld): void {
       await watcher.close();
     });
 
-    after(() => server.stop());
+    after(() => server?.stop());
 
     function open(options: PoolOptions & Record<string, unknown> = {}): ConnectionPool {
       const pool = new ConnectionPool(world.driver, { cp_min: 0, ...server.options, ...options });
@@ -187,8 +189,9 @@ function faultSuite(world: FaultWorld): void {
         const pool = through({
           cp_validate_after: 0.05,
           cp_validate_timeout: 0.1,
+          cp_cancel_timeout: 0.1,
           cp_connect_timeout: 0.3,
-          cp_acquire_timeout: 1,
+          cp_acquire_timeout: 1.5,
         });
         await pool.runQuery('select 1 as one');
         proxy.darken();
@@ -360,6 +363,7 @@ function faultSuite(world: FaultWorld): void {
 
 faultSuite({
   driver: 'postgres',
+  needed: (context) => PostgresServer.needed(context),
   start: () => PostgresServer.start(),
   through: (port) => ({ host: '127.0.0.1', port }),
   placeholder: (n) => `$${n}`,
@@ -374,6 +378,7 @@ faultSuite({
 
 faultSuite({
   driver: 'mysql',
+  needed: (context) => MariadbServer.needed(context),
   start: () => MariadbServer.start(),
   through: (port) => ({ host: '127.0.0.1', port }),
   placeholder: () => '?',
@@ -386,5 +391,5 @@ faultSuite({
     'grant all on strand.* to limited@localhost',
   ],
   away: 1,
-  transfers: 2000,
+  transfers: 1000,
 });

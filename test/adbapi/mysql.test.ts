@@ -14,7 +14,8 @@ describe('The mysql driver', function () {
   let server: MariadbServer;
   const pools: ConnectionPool[] = [];
 
-  before(async () => {
+  before(async function () {
+    MariadbServer.needed(this);
     server = await MariadbServer.start();
   });
 
@@ -22,7 +23,7 @@ describe('The mysql driver', function () {
     for (const pool of pools.splice(0)) await pool.close();
   });
 
-  after(() => server.stop());
+  after(() => server?.stop());
 
   function open(options: PoolOptions & Record<string, unknown> = {}): ConnectionPool {
     const pool = new ConnectionPool('mysql', { cp_min: 0, ...server.options, ...options });

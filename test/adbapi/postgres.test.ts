@@ -14,7 +14,8 @@ describe('The postgres driver', function () {
   let server: PostgresServer;
   const pools: ConnectionPool[] = [];
 
-  before(async () => {
+  before(async function () {
+    PostgresServer.needed(this);
     server = await PostgresServer.start();
   });
 
@@ -22,7 +23,7 @@ describe('The postgres driver', function () {
     for (const pool of pools.splice(0)) await pool.close();
   });
 
-  after(() => server.stop());
+  after(() => server?.stop());
 
   function open(options: PoolOptions & Record<string, unknown> = {}): ConnectionPool {
     const pool = new ConnectionPool('postgres', { cp_min: 0, ...server.options, ...options });
@@ -169,12 +170,12 @@ describe('The postgres driver', function () {
 
   it('executemany() changes nothing when one set of parameters is wrong, and the connection stays usable', async () => {
     const pool = open({ cp_max: 1 });
-    await pool.runOperation('create table some (n integer)');
-    const sql = 'insert into some values ($1)';
+    await pool.runOperation('create table sets (n integer)');
+    const sql = 'insert into sets values ($1)';
     await failureOf(pool.runInteraction((tx) => tx.executemany(sql, [[1], ['x'], [3]])));
-    expect(await pool.runQuery('select * from some')).to.deep.equal([]);
+    expect(await pool.runQuery('select * from sets')).to.deep.equal([]);
     expect(await pool.runInteraction((tx) => tx.executemany(sql, [[1], [2]]))).to.equal(2);
-    await pool.runOperation('drop table some');
+    await pool.runOperation('drop table sets');
     expect(pool.stats().opened).to.equal(1);
   });
 

@@ -1,3 +1,4 @@
+import type { Worker } from 'node:worker_threads';
 import { expect } from 'chai';
 import {
   ConnectionLost,
@@ -172,6 +173,24 @@ describe('WorkerDriver', function () {
       Array.from({ length: 3000 }, (_, n) => valueFrom(pool, 'echo', [n])),
     );
     expect(values).to.deep.equal(values.map((_, n) => [n]));
+  });
+
+  it('leaves no thread behind when the pool closes while one starts', async () => {
+    const threads = new Set<Worker>();
+    const watch = (thread: Worker): void => {
+      threads.add(thread);
+      thread.once('exit', () => threads.delete(thread));
+    };
+    process.on('worker', watch);
+    const pool = make();
+    const query = pool.runQuery('thread');
+    const call = failureOf(query);
+    while (threads.size === 0) await new Promise<void>((resolve) => setImmediate(resolve));
+    query.cancel();
+    expect(await call).to.be.instanceOf(CancelledError);
+    await pool.close();
+    process.off('worker', watch);
+    expect(threads.size).to.equal(0);
   });
 
   it('says what is wrong with its module', async () => {

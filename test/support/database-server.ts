@@ -3,7 +3,7 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 
 /** A folder for a server, that this user owns if we are root. Short, since UNIX sockets are in it. */
 export function serverFolder(prefix: string, user: string): string {
@@ -26,6 +26,16 @@ export function findProgram(name: string, folders: readonly string[]): string {
     if (existsSync(path)) return path;
   }
   return name;
+}
+
+/**
+ * Skips the tests that need a server whose program is not installed; where everything has to be there, that is a failure.
+ * @param program its path, as `findProgram` gave it
+ */
+export function needs(context: Mocha.Context, program: string): void {
+  if (isAbsolute(program)) return;
+  if (process.env['CI'] === 'true') throw new Error(`Install the package that has ${program}`);
+  context.skip();
 }
 
 /** Debian's folders of PostgreSQL, the newest first. */

@@ -2,7 +2,14 @@
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { as, findProgram, removeFolder, ServerProcess, serverFolder } from './database-server.ts';
+import {
+  as,
+  findProgram,
+  needs,
+  removeFolder,
+  ServerProcess,
+  serverFolder,
+} from './database-server.ts';
 
 const USER = 'mysql';
 const FOLDERS = ['/usr/bin', '/usr/sbin', '/usr/local/bin', '/usr/local/sbin'];
@@ -15,6 +22,11 @@ export class MariadbServer {
   private constructor(folder: string, settings: readonly string[]) {
     this.folder = folder;
     this.#settings = settings;
+  }
+
+  /** Skips those tests where it is not installed. */
+  static needed(context: Mocha.Context): void {
+    needs(context, findProgram('mariadbd', FOLDERS));
   }
 
   /** @param settings options of mariadbd */

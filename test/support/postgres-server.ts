@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import {
   as,
   findProgram,
+  needs,
   postgresFolders,
   removeFolder,
   ServerProcess,
@@ -21,6 +22,11 @@ export class PostgresServer {
   private constructor(folder: string) {
     this.folder = folder;
     this.#data = join(folder, 'data');
+  }
+
+  /** Skips those tests where it is not installed. */
+  static needed(context: Mocha.Context): void {
+    needs(context, findProgram('postgres', postgresFolders()));
   }
 
   /** @param settings lines of postgresql.conf */

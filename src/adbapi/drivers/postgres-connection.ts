@@ -190,7 +190,10 @@ export class PostgresConnection implements DriverConnection {
       if (prepared !== null && (isNew || isStale(error))) this.#forget(sql, prepared);
       if (!isNew && again && isStale(error) && this.#status === 'I' && !this.#over) {
         // Its table was changed since, or somebody discarded it: the server has done nothing yet.
-        deferred.callback(this.#bound(sql, sets, many, false) as never); // taken over
+        this.#bound(sql, sets, many, false).addCallbacks(
+          (result) => deferred.callback(result as never), // a result is no Deferred
+          (failure) => deferred.errback(failure),
+        );
       } else deferred.errback(error);
     });
     return deferred;

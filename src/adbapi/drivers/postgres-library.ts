@@ -76,11 +76,11 @@ export function loadPg(): Promise<PgLibrary> {
 }
 
 async function load(): Promise<PgLibrary> {
-  const install = 'pg@8';
-  const [pg, utils] = (await Promise.all([
-    importPeer('pg', 'postgres', install),
-    importPeer('pg/lib/utils.js', 'postgres', install),
-  ])) as [{ default: PgLibrary }, { default: Pick<PgLibrary, 'prepareValue'> }]; // as pg 8 is
+  // As pg 8 is. One after the other, so that the error of a missing one names the package.
+  const pg = (await importPeer('pg', 'postgres', 'pg@8')) as { default: PgLibrary };
+  const utils = (await importPeer('pg/lib/utils.js', 'postgres', 'pg@8')) as {
+    default: Pick<PgLibrary, 'prepareValue'>;
+  };
   const { Client, Connection } = pg.default;
   return { Client, Connection, prepareValue: utils.default.prepareValue };
 }

@@ -40,6 +40,8 @@ class Pending extends Deferred<Result> {
 export class Channel {
   /** Called once when the thread has ended, for whatever reason but `end`; what is asked for fails after that. */
   died: ((error: DriverThreadDied) => void) | null = null;
+  /** Called once when the thread has ended, for whatever reason. */
+  ended: (() => void) | null = null;
   /** Who uses it now, where it outlives its users. */
   tenant: object | null = null;
   /** Whether a transaction was open after the last answer. */
@@ -230,6 +232,7 @@ export class Channel {
   #exited(code: number): void {
     const expected = this.#over;
     this.#over = true;
+    this.ended?.();
     this.#port.close();
     if (expected) return;
     this.#problem ??= new Error(`it exited with code ${code}`);

@@ -4,14 +4,12 @@ import { constants, type Stats } from 'node:fs';
 import {
   access,
   chmod,
-  copyFile,
   type FileHandle,
   lstat,
   mkdir,
   open,
   rename,
   rmdir,
-  truncate,
   unlink,
   utimes,
 } from 'node:fs/promises';
@@ -51,6 +49,9 @@ interface Target {
   readonly name: string;
   readonly stats: Stats | null;
 }
+
+/** Bytes that are copied at once. */
+const PIECE = 1_048_576;
 
 /** Names that are tried for STOU before it is one by lot. */
 const UNIQUE_TRIES = 100;
@@ -226,15 +227,8 @@ export class FTPShell extends FTPAnonymousShell {
     this.#quota?.take(toPath(path), start, reckonedFiles);
     let handle: FileHandle | undefined;
     try {
-      if (start > 0) {
-        await copyFile(
-          entryOf(folder, name).path,
-          place,
-          constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE,
-        );
-        await truncate(place, start);
-        handle = await open(place, constants.O_WRONLY | (constants.O_NOFOLLOW ?? 0));
-      } else handle = await open(place, 'wx', this.#options.fileMode ?? 0o666);
+      handle = await open(place, 'wx', this.#options.fileMode ?? 0o666);
+      if (start > 0) await copyStart(entryOf(folder, name).path, handle, start);
       if (stats !== null) await handle.chmod(stats.mode & 0o777);
     } catch (error) {
       this.#quota?.give(start, reckonedFiles);
@@ -358,6 +352,26 @@ export class FTPShell extends FTPAnonymousShell {
   /** Something is gone. A file that has other names still takes its room. */
   #forget(stats: Stats): void {
     this.#quota?.give(stats.isFile() && stats.nlink === 1 ? stats.size : 0, 1);
+  }
+}
+
+/** Copies the first bytes of a file. A link is none, even if it was put there a moment ago. */
+async function copyStart(path: string, target: FileHandle, length: number): Promise<void> {
+  const flags = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
+  const source = await open(path, flags);
+  try {
+    const buffer = Buffer.allocUnsafe(Math.min(length, PIECE));
+    for (let at = 0; at < length; ) {
+      const { bytesRead } = await source.read(buffer, 0, Math.min(PIECE, length - at), at);
+      if (bytesRead === 0) throw new FTPCmdError('File was made shorter meanwhile', 450);
+      for (let done = 0; done < bytesRead; ) {
+        const { bytesWritten } = await target.write(buffer, done, bytesRead - done, at + done);
+        done += bytesWritten;
+      }
+      at += bytesRead;
+    }
+  } finally {
+    await source.close();
   }
 }
 

@@ -241,6 +241,16 @@ describe('FTPShell', () => {
     expect(onDisk()).to.deep.equal(['empty', 'file', 'folder']);
   });
 
+  it('keeps the beginning of a large file that is resumed before its end', async () => {
+    const before = Buffer.alloc(3_000_000, 'abcdefg');
+    writeFileSync(join(on.root, 'file'), before);
+    await write(shell(), '/file', 'END', { offset: 2_500_000 });
+    const stored = readFileSync(join(on.root, 'file'));
+    expect(
+      stored.equals(Buffer.concat([before.subarray(0, 2_500_000), Buffer.from('END')])),
+    ).to.equal(true);
+  });
+
   it('lets one at a time append to a file', async () => {
     const first = await upload(shell(), '/file', { append: true });
     first.receiver.write('1');
