@@ -135,7 +135,9 @@ export abstract class ListeningPortBase implements ListeningPort, Closable {
 
   #log(what: string, where = this.describe()): void {
     const name = factoryName(this.factory);
-    logEvent({ level: 'info', system: name, message: `${name} ${what} ${where}` });
+    // A factory that is not to be noisy is not to make its ports so either.
+    const level = 'noisy' in this.factory && this.factory.noisy === false ? 'debug' : 'info';
+    logEvent({ level, system: name, message: `${name} ${what} ${where}` });
   }
 }
 

@@ -6,6 +6,7 @@ export {
   type ClientServiceOptions,
   type WhenConnectedOptions,
 } from './client-service.ts';
+export { ConnectionPoolService, DatabaseNotRunning } from './database.ts';
 export {
   DuplicateServiceName,
   HelpRequested,

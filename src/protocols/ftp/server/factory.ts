@@ -3,8 +3,10 @@ import { Deferred, getDefaultClock, succeed } from '../../../deferred/index.ts';
 import {
   type Address,
   logEvent,
+  type ReactorCore,
   type ReactorTCP,
   type ReactorTime,
+  type TriggerID,
 } from '../../../reactor/index.ts';
 import type { Portal } from '../../cred/index.ts';
 import { Protocol, type ProtocolSource, ServerFactory } from '../../protocol.ts';
@@ -58,6 +60,7 @@ export class FTPFactory extends ServerFactory<Protocol> {
   #count = 0;
   #events: Subject<FTPEvent> | undefined;
   #drained: Deferred<void> | null = null;
+  #trigger: TriggerID | undefined;
 
   /** @throws {RangeError} for limits that make no sense */
   constructor(portal: Portal, options: FTPFactoryOptions = {}) {
@@ -160,10 +163,23 @@ export class FTPFactory extends ServerFactory<Protocol> {
 
   override startFactory(): void {
     this.#drained = null;
+    const { reactor } = this;
+    if (isReactor(reactor)) {
+      this.#trigger = reactor.addSystemEventTrigger('before', 'shutdown', () => this.drain());
+    }
   }
 
   override stopFactory(): void {
-    this.drain();
+    const { reactor } = this;
+    const trigger = this.#trigger;
+    this.#trigger = undefined;
+    this.drain().addBoth(() => {
+      if (trigger === undefined || !isReactor(reactor)) return;
+      // A shutdown waits for that, and has used the trigger then.
+      try {
+        reactor.removeSystemEventTrigger(trigger);
+      } catch {}
+    });
   }
 
   /**
@@ -185,6 +201,10 @@ export class FTPFactory extends ServerFactory<Protocol> {
     });
     return result;
   }
+}
+
+function isReactor(clock: ReactorTime): clock is ReactorTime & ReactorCore {
+  return typeof (clock as Partial<ReactorCore>).addSystemEventTrigger === 'function';
 }
 
 function add(counts: Map<string, number>, key: string, change: number): void {
