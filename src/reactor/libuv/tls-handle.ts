@@ -75,6 +75,8 @@ export class TLSHandle implements SecureStreamHandle {
   #identityError: Error | undefined;
   #error: Error | undefined;
   #reading = false;
+  /** Whether the socket was told to stop, and reads nothing until it is asked again. */
+  #stopped = false;
   /** What was decrypted while nobody wanted it: at most what one read brought. */
   #backlog: Buffer[] = [];
   #end: End = 'none';
@@ -209,8 +211,10 @@ export class TLSHandle implements SecureStreamHandle {
       this.listener.handleData(data);
     }
     if (!this.#reading || this.#socket.destroyed) return;
-    if (this.#end === 'none') this.#socket._read(0);
-    else this.#tellEnd();
+    if (this.#end === 'none') {
+      this.#stopped = false;
+      this.#socket._read(0);
+    } else this.#tellEnd();
   }
 
   /** What the socket would put into its buffers. False has it stop reading. */
@@ -222,14 +226,15 @@ export class TLSHandle implements SecureStreamHandle {
       return false;
     }
     if (data === null) {
-      // An announced end is part of what was read; else libuv has seen the end itself, and reads no more.
-      const cut = internals(this.#raw).readStart?.() === 0;
+      // An announced end is part of what was read; else libuv has seen the end itself, and reads no more. What comes while the socket was told to stop, it has read before.
+      const cut = !this.#stopped && internals(this.#raw).readStart?.() === 0;
       this.#end = cut ? 'cut' : 'announced';
       if (!this.#secured || (this.#reading && this.#backlog.length === 0)) this.#tellEnd();
       return false;
     }
     if (this.#reading && this.#backlog.length === 0) this.listener.handleData(data);
     else this.#backlog.push(data);
+    this.#stopped = !this.#reading;
     return this.#reading;
   }
 

@@ -16,7 +16,7 @@ export interface FTPClientOptions {
   readonly hostname?: string;
   /** Whether data go over TLS as well, if commands do (PROT P). Default true. */
   readonly protectData?: boolean;
-  /** Whether a TLS data connection that ends without close_notify counts as cut off. Default false: many servers send none, and say over the control connection whether all was sent. */
+  /** Whether a TLS data connection that ends without close_notify counts as cut off, whatever the server says over the control connection. Default true. */
   readonly requireCloseNotify?: boolean;
   /** Seconds that the server may take for a reply, or for the next bytes of a transfer. Default 30. */
   readonly timeout?: number;
@@ -36,7 +36,7 @@ export const DEFAULT_FTP_CLIENT_OPTIONS = {
   security: 'none',
   tls: {},
   protectData: true,
-  requireCloseNotify: false,
+  requireCloseNotify: true,
   timeout: 30,
   keepAlive: 60,
   foreignDataAddress: 'refuse',
