@@ -12,7 +12,7 @@ import { checkCode } from './status.ts';
 /** What `setETag` and `setLastModified` return when the client has it already: the answer is then 304 or 412, and needs no body. Twisted: `http.CACHED`. */
 export const CACHED: unique symbol = Symbol('CACHED');
 
-/** What only some requests have. @internal */
+/** What only some requests have. */
 export interface Extras {
   finishing: Deferred<void>[];
   abort: AbortController | undefined;

@@ -59,7 +59,7 @@ export interface BodyReceiver {
   fail(error: Error): void;
 }
 
-/** Whoever reads the connection that a body comes from. @internal */
+/** Whoever reads the connection that a body comes from. */
 export interface BodySource {
   /** Somebody begins to read: '100 Continue' may be due. */
   bodyWanted(): void;

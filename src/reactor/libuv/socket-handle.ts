@@ -155,7 +155,6 @@ export class SocketHandle<A extends Address> implements StreamHandle, SocketOwne
   /**
    * Delivers what came. Little of it is copied out of the shared buffer, which is libuv's again afterwards. A socket that fills half a buffer at once
    * gets buffers of its own, which are given away as they are: copying them would cost more than making new ones.
-   * @internal
    */
   received(n: number, buffer: Buffer): Buffer | undefined {
     const large = n >= READ_BUFFER / 2;
@@ -171,12 +170,10 @@ export class SocketHandle<A extends Address> implements StreamHandle, SocketOwne
     return large ? Buffer.allocUnsafeSlow(READ_BUFFER) : sharedBuffer();
   }
 
-  /** @internal */
   read(data: Buffer): void {
     this.listener.handleData(data);
   }
 
-  /** @internal */
   ended(): void {
     if (!wasReset(this.#socket)) {
       this.listener.handleEnd();
@@ -186,17 +183,14 @@ export class SocketHandle<A extends Address> implements StreamHandle, SocketOwne
     this.#socket.destroy();
   }
 
-  /** @internal */
   finished(): void {
     this.listener.handleShutdown();
   }
 
-  /** @internal */
   broken(error: NodeJS.ErrnoException): void {
     this.#error ??= error;
   }
 
-  /** @internal */
   closed(): void {
     this.listener.handleClosed(this.#error);
     this.listener = NO_LISTENER;
