@@ -215,7 +215,7 @@ describe('runApplication', () => {
     if (process.getuid === undefined) this.skip();
     const application = Application('app', { uid: process.getuid() + 1 });
     const error = await failureOf(host(application));
-    expect(String(error)).to.match(/with uid \d+: changing it is not supported yet/);
+    expect(String(error)).to.match(/: It wants uid \d+, this process has \d+/);
     expect(application.running).to.equal(false);
   });
 });

@@ -3,11 +3,13 @@
  * up to a limit, and tries again with the next line. It never throws: a full disk or a reader that went away costs lines, not the program. It writes
  * synchronously, as `console.log` to a pipe does, so a reader that stays but stops reading holds the program up once the pipe is full.
  */
-import { writeSync } from 'node:fs';
+import { statSync, writeSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import type { Logger as PinoLogger } from 'pino';
+import { wallTime } from '../../reactor/index.ts';
 import { StartError } from '../errors.ts';
 import { type EntryObserver, LOG_LEVELS, LogEntry, severity } from './entry.ts';
+import { dayOf, putAside, type Rotation, wasMoved } from './rotation.ts';
 import { textLine, traceback } from './text.ts';
 
 /** How a log is written: for people, or one JSON object a line for machines. */
@@ -26,11 +28,18 @@ export interface SinkOptions {
   maxBuffered?: number;
   /** Whether text is coloured. Default: on a terminal, unless NO_COLOR is set. */
   colours?: boolean;
+  /** When the file is put aside and a new one begun. Default: never by itself. */
+  rotation?: Rotation;
 }
 
 /** An open log. */
 export interface LogSink {
   readonly observer: EntryObserver;
+  /**
+   * Puts the file aside and begins a new one. Where somebody else has put it aside (logrotate(8) does), only begins the new one. Does nothing for what is not a file. What fails is said
+   * on standard error, and the log goes on where it was.
+   */
+  rotate?(): void;
   /** Tries once more to write what is left, and closes the file. */
   close(): void;
 }
@@ -47,6 +56,7 @@ export async function openSink({
   format = 'text',
   maxBuffered = 1024 * 1024,
   colours = file === '-' && isatty(STANDARD_OUTPUT) && !NO_COLOR,
+  rotation = {},
 }: SinkOptions = {}): Promise<LogSink> {
   const { default: pino } = await import('pino'); // here, so that a program which never logs does not load it
   let destination: ReturnType<typeof pino.destination>;
@@ -73,12 +83,36 @@ export async function openSink({
     if (error.code !== 'EAGAIN')
       complain(`Cannot write to the log ${JSON.stringify(file)}: ${error.message}`);
   });
-  destination.on('write', () => {
+  destination.on('write', (bytes: number) => {
     failing = false;
+    size += bytes;
   });
   destination.on('drop', () => {
     dropped += 1;
   });
+
+  const { size: most = Number.POSITIVE_INFINITY, daily = false } = rotation;
+  let { size, ino: inode, day } = stateOf(file);
+  const rotate = (): void => {
+    if (file === '-') return;
+    try {
+      if (!wasMoved(file, inode)) putAside(file, rotation, day);
+      destination.reopen(file);
+    } catch (error) {
+      size = 0; // tried again when as much has been written once more
+      day = dayOf(wallTime());
+      write(
+        new LogEntry({
+          level: 'error',
+          namespace: 'log',
+          format: 'Cannot put the log {file} aside: {reason}',
+          fields: { file, reason: error },
+        }),
+      );
+      return;
+    }
+    ({ size, ino: inode, day } = stateOf(file));
+  };
 
   const write =
     format === 'json'
@@ -86,7 +120,14 @@ export async function openSink({
       : (entry: LogEntry): void => void destination.write(textLine(entry, { colours }));
 
   return {
+    rotate,
     observer: (entry) => {
+      if (daily && dayOf(entry.time) > day) {
+        if (size > 0) rotate();
+        day = dayOf(entry.time);
+      } else if (size >= most) {
+        rotate();
+      }
       write(entry);
       if (dropped === 0 || failing) return;
       const count = dropped;
@@ -106,6 +147,13 @@ export async function openSink({
       destination.destroy();
     },
   };
+}
+
+/** How large a log file is, which one it is, and of which day. */
+function stateOf(file: string): { size: number; ino: number; day: string } {
+  const found = file === '-' ? undefined : statSync(file, { throwIfNoEntry: false });
+  const { size = 0, ino = 0, mtimeMs = 0 } = found ?? {};
+  return { size, ino, day: dayOf(mtimeMs / 1000) };
 }
 
 const PINO_OPTIONS = {

@@ -2,18 +2,22 @@ import { setUnhandledFailureHandler } from '../../deferred/index.ts';
 import { type LogLevel, setLogObserver } from '../../reactor/index.ts';
 import { LogEntry } from './entry.ts';
 import { globalLogPublisher, type LogPublisher } from './publisher.ts';
-import { openSink, type SinkOptions } from './sink.ts';
+import { type LogSink, openSink, type SinkOptions } from './sink.ts';
 
 /** Options of `startLogging`. */
 export interface LoggingOptions extends SinkOptions {
   /** What is milder is not written. Default 'info'. */
   level?: LogLevel;
+  /** Where it goes, instead of what the other options open. It is closed at the end. */
+  sink?: LogSink;
 }
 
 /** A log that has begun. */
 export interface Logging {
   /** Ends it: what comes after it is kept again for the next one. */
   stop(): void;
+  /** Puts the log's file aside and begins a new one; does nothing where there is no file. */
+  rotate(): void;
 }
 
 /**
@@ -26,12 +30,14 @@ export interface Logging {
  */
 export async function startLogging({
   level = 'info',
+  sink: given,
   ...sinkOptions
 }: LoggingOptions = {}): Promise<Logging> {
-  const sink = await openSink(sinkOptions);
+  const sink = given ?? (await openSink(sinkOptions));
   const detach = collectFrameworkEvents(globalLogPublisher);
   globalLogPublisher.addObserver(sink.observer, { level });
   return {
+    rotate: () => sink.rotate?.(),
     stop: () => {
       globalLogPublisher.removeObserver(sink.observer);
       detach();

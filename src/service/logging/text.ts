@@ -19,12 +19,20 @@ const CONTROL = /[^\P{Cc}\n\t]/gu;
  * one that we wrote, whatever strangers send to be logged. Twisted: `textFileLogObserver`.
  */
 export function textLine(entry: LogEntry, { colours = false }: { colours?: boolean } = {}): string {
-  const { failure } = entry;
-  const trace = failure === undefined ? '' : `\n${traceback(entry)}`;
-  const head = `${timestamp(entry.time)} [${clean(entry.namespace)}] ${entry.level}:`;
-  const body = `${clean(entry.message)}${clean(trace)}`.trimEnd().replaceAll('\n', '\n\t');
+  const text = `${timestamp(entry.time)} ${plainText(entry).replaceAll('\n', '\n\t')}`;
   const colour = colours ? COLOURS[entry.level] : '';
-  return colour === '' ? `${head} ${body}\n` : `${colour}${head} ${body}${RESET}\n`;
+  return colour === '' ? `${text}\n` : `${colour}${text}${RESET}\n`;
+}
+
+/** The same line by line and without the time, for a log that has its own. */
+export function textLines(entry: LogEntry): string[] {
+  return plainText(entry).split('\n');
+}
+
+function plainText(entry: LogEntry): string {
+  const trace = entry.failure === undefined ? '' : `\n${traceback(entry)}`;
+  const body = `${clean(entry.message)}${clean(trace)}`.trimEnd();
+  return `[${clean(entry.namespace)}] ${entry.level}: ${body}`;
 }
 
 /** The traceback of the entry's failure, or why it cannot be shown. */

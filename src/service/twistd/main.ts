@@ -1,15 +1,16 @@
 /** The program: from a command line to an exit code. */
 import { writeSync } from 'node:fs';
-import { resolve } from 'node:path';
 import { reportFailure } from '../../deferred/index.ts';
 import { BindError, installReactor, reactor } from '../../reactor/index.ts';
 import { HelpRequested, StartError, UsageError } from '../errors.ts';
 import { type LogEntry, severity } from '../logging/entry.ts';
 import { Logger } from '../logging/logger.ts';
 import { globalLogPublisher, writeToStandardError } from '../logging/publisher.ts';
-import { collectFrameworkEvents, type Logging, startLogging } from '../logging/start-logging.ts';
+import { collectFrameworkEvents } from '../logging/start-logging.ts';
+import { type StatusReporter, startDaemon, statusReporter } from '../posix/daemonize.ts';
 import { loadApplication } from './load.ts';
 import { parseOptions, type Request, type RunOptions } from './options.ts';
+import { HostProcess, type ProcessWishes } from './process.ts';
 import { runApplication } from './runner.ts';
 import { manageService, runService } from './service-manager.ts';
 
@@ -59,12 +60,53 @@ export async function main(
       return complain(error, streams);
     }
   }
+  const { options } = request;
+  if (!options.process.daemonize) return await hostHere(options, streams);
+  const reporter = statusReporter();
+  return reporter === null
+    ? await inBackground(argv, options, streams)
+    : await hostAsDaemon(options, reporter);
+}
+
+/** Starts the daemon, and gives the exit code once it is known how that went. */
+async function inBackground(
+  argv: readonly string[],
+  options: RunOptions,
+  streams: Streams,
+): Promise<number> {
+  try {
+    new HostProcess(options, process.cwd()).check();
+    const { code, text } = await startDaemon(argv);
+    streams.err(text);
+    return code;
+  } catch (error) {
+    return complain(error, streams);
+  }
+}
+
+/** What would be for a terminal goes to whoever started the daemon. */
+async function hostAsDaemon(options: RunOptions, reporter: StatusReporter): Promise<number> {
+  let said = '';
+  const say = (text: string): void => {
+    said += text;
+  };
+  const code = await hostHere(options, { out: say, err: say }, () => reporter.report(0, ''));
+  reporter.report(code, said);
+  return code;
+}
+
+/** @param started called once the application has started */
+async function hostHere(
+  options: RunOptions,
+  streams: Streams,
+  started?: () => void,
+): Promise<number> {
   // Whatever is said from here on belongs in the log, which begins once the application is there.
   const release = globalLogPublisher.hold();
   const detach = collectFrameworkEvents(globalLogPublisher);
   const stopCatching = catchStrayErrors();
   try {
-    return await host(request.options, streams);
+    return await host(options, streams, started);
   } finally {
     stopCatching();
     detach();
@@ -72,25 +114,29 @@ export async function main(
   }
 }
 
-async function host(options: RunOptions, streams: Streams): Promise<number> {
-  let logging: Logging | undefined;
-  const begin = async (from: string): Promise<void> => {
-    logging = await startLogging({
-      file: options.logfile === '-' ? '-' : resolve(from, options.logfile),
-      format: options.logFormat,
-      level: options.logLevel,
-    });
-  };
+async function host(
+  options: RunOptions,
+  streams: Streams,
+  started: (() => void) | undefined,
+): Promise<number> {
   const invokedFrom = process.cwd();
+  const own = new HostProcess(options, invokedFrom);
   try {
     if (options.reactor !== 'default') installReactor(options.reactor);
     enter(options.rundir);
+    own.prepare();
     const application = await loadApplication(options.target, {
       from: [process.cwd(), invokedFrom],
       args: options.args,
     });
-    await begin(invokedFrom);
-    await runApplication({ ...application, reactor, stopTimeout: options.stopTimeout });
+    const wishes = application.service as ProcessWishes; // an Application has them, another service need not
+    await own.beginLog();
+    await own.settle(wishes);
+    await runApplication({
+      ...application,
+      ...{ reactor, started, stopTimeout: options.stopTimeout },
+      shed: () => own.shed(wishes),
+    });
     return STOPPED;
   } catch (error) {
     if (error instanceof HelpRequested) {
@@ -99,13 +145,13 @@ async function host(options: RunOptions, streams: Streams): Promise<number> {
     }
     if (!(error instanceof UsageError)) {
       // The reason belongs in the log as well, unless it is that there can be none.
-      if (logging === undefined) await begin(invokedFrom).catch(() => {});
-      if (logging === undefined) globalLogPublisher.takeHistory().forEach(showIfUrgent);
+      if (!own.logs) await own.beginLog().catch(() => {});
+      if (!own.logs) globalLogPublisher.takeHistory().forEach(showIfUrgent);
       else logReason(error);
     }
     return complain(error, streams);
   } finally {
-    logging?.stop();
+    await own.finish();
   }
 }
 

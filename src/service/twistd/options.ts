@@ -18,7 +18,16 @@ import {
   serviceOptionsOf,
   withBareWaitLast,
 } from '../windows/cli-options.ts';
+import { badValue, type OptionRow } from './option-row.ts';
 import { listPlugins } from './plugins.ts';
+import {
+  defaultLogFile,
+  type FoundProcessOptions,
+  PROCESS_OPTIONS,
+  type ProcessOptions,
+  processOptionsOf,
+  REFUSED_OPTIONS,
+} from './process-options.ts';
 import type { ServiceCommand, ServiceProcess } from './service-manager.ts';
 
 /** What to host, as it was asked for. */
@@ -46,6 +55,7 @@ export interface RunOptions {
   readonly reactor: string;
   /** Seconds. */
   readonly stopTimeout: number;
+  readonly process: ProcessOptions;
 }
 
 /** What a command line asks for: text to be shown, an application to be hosted, something of the service manager, or to be a service that it has started. */
@@ -56,27 +66,14 @@ export type Request =
   | { readonly kind: 'service'; readonly process: ServiceProcess };
 
 /** What commander finds, by the long names of the table. */
-interface Found extends ServiceCliOptions {
+interface Found extends ServiceCliOptions, FoundProcessOptions {
   readonly service?: string;
   readonly python?: string;
-  readonly logfile: string;
   readonly logFormat: LogFormat;
-  readonly logLevel: LogLevel;
-  readonly rundir: string;
   readonly reactor: string;
   readonly stopTimeout: number;
   readonly helpReactors?: true;
   readonly runService?: string;
-}
-
-export interface OptionRow {
-  readonly flags: string;
-  readonly description: string;
-  readonly default?: unknown;
-  /** Left out of the help. */
-  readonly hidden?: true;
-  /** @throws {UsageError} */
-  readonly parse?: (text: string, previous: unknown) => unknown;
 }
 
 /** Every option there is. `--help` and `--version` are commander's own. */
@@ -93,12 +90,9 @@ const OPTIONS: readonly OptionRow[] = [
     parse: once('-y'),
   },
   {
-    flags: '-n, --nodaemon',
-    description: 'stay in the foreground (the default, and the only way for now)',
-  },
-  {
     flags: '-l, --logfile <file>',
-    description: 'append the log to this file, - for standard output',
+    description:
+      'append the log to this file, - for standard output (which is the default in the foreground)',
     default: '-',
   },
   {
@@ -134,6 +128,7 @@ const OPTIONS: readonly OptionRow[] = [
       throw badValue('--stop-timeout', text, 'a number of seconds, 0 or more');
     },
   },
+  ...PROCESS_OPTIONS,
   { flags: '--run-service <name>', description: 'be a service that was installed', hidden: true },
 ];
 
@@ -151,20 +146,13 @@ export const HOST_OPTIONS: readonly OptionRow[] = OPTIONS.filter(({ flags }) =>
   /--(logfile|log-format|log-level|stop-timeout|reactor)\b/.test(flags),
 );
 
-/** Twisted's options that twistd does not have (yet): refused by name rather than as unknown. */
-const NOT_YET: ReadonlySet<string> = new Set(
-  `--savestats --no_save -o --encrypted -e --logger --profile -p --profiler --file -f --source -s --debug -b --spew
-   --originalname --syslog --prefix --euid --pidfile --chroot --uid -u --gid -g --umask --daemonize --workers`.split(
-    /\s+/,
-  ),
-);
-
 const EXAMPLES = `
 Examples:
   twistd --service ./chat.ts                 host ./chat.ts, log to the terminal
   twistd --service chat -l chat.log          the same, found by its name, log to a file
   twistd --service chat --log-format json    one JSON object a line, for machines
   twistd --service chat -- --port 4000       what follows -- is for the application
+  twistd --service chat --daemonize -u www   in the background, as user www once its ports are bound
   twistd --service chat install              register it with the service manager
 
 An application is a module that exports \`application\` (or \`default\`), or \`makeService(options)\`.
@@ -181,14 +169,17 @@ ${Object.entries(SERVICE_VERBS)
  * Reads a command line (without the names of node and twistd).
  * @throws {UsageError}
  */
-export function parseOptions(argv: readonly string[]): Request {
+export function parseOptions(
+  argv: readonly string[],
+  platform: NodeJS.Platform = process.platform,
+): Request {
   const end = argv.indexOf('--');
   const own = end < 0 ? argv : argv.slice(0, end);
   const args = end < 0 ? [] : argv.slice(end + 1);
 
   const at = subCommandIn(own);
   if (at !== null) {
-    const request = parseOptions([...own.slice(0, at), '--service', own[at] ?? '']);
+    const request = parseOptions([...own.slice(0, at), '--service', own[at] ?? ''], platform);
     if (request.kind !== 'run') return request;
     const { options } = request;
     const target = { kind: 'plugin', name: askedFor(options.target) } as const;
@@ -221,8 +212,14 @@ export function parseOptions(argv: readonly string[]): Request {
 
   const found = command.opts<Found>();
   if (found.helpReactors) return { kind: 'show', text: `${reactorNames().join('\n')}\n` };
-  const { logfile, logFormat, logLevel, rundir, reactor, stopTimeout } = found;
-  const run = { logfile, logFormat, logLevel, rundir, reactor, stopTimeout, args };
+  const { logFormat, logLevel, rundir, reactor, stopTimeout } = found;
+  const logs = command.getOptionValueSource('logfile') === 'cli';
+  const ofProcess = processOptionsOf(found, logs, platform);
+  const logfile = logs ? found.logfile : defaultLogFile(ofProcess.daemonize, rundir);
+  const run = {
+    ...{ logfile, logFormat, logLevel, rundir, reactor, stopTimeout, args },
+    process: ofProcess,
+  };
   const service = serviceOptionsOf(found);
   const [verb = '', ...operands] = command.args;
   const host = givenOptions(command);
@@ -333,13 +330,10 @@ function targetOf({ service, python }: Found, operands: readonly string[]): Targ
 /** commander's message in our style. */
 function wordingOf(error: CommanderError): string {
   const option = /unknown option '([^'=]+)/.exec(error.message)?.[1];
-  if (option !== undefined && NOT_YET.has(option)) return `Option '${option}' is not supported yet`;
+  const why = option === undefined ? undefined : REFUSED_OPTIONS[option];
+  if (why !== undefined) return `Option '${option}' has no sense here: ${why}`;
   const text = error.message.replace(/^error: /, '').replaceAll('\n', ' ');
   return text.charAt(0).toUpperCase() + text.slice(1);
-}
-
-function badValue(option: string, value: string, expected: string): UsageError {
-  return new UsageError(`Bad value ${JSON.stringify(value)} of ${option}: expected ${expected}`);
 }
 
 function oneOf(option: string, values: readonly string[]): (text: string) => string {

@@ -21,6 +21,8 @@ export interface Hosting {
   readonly reactor: ReactorCore & ReactorTime & { readonly exitSignal?: string | undefined };
   /** Seconds that the stop may take; what takes longer is named in the log and left behind. */
   readonly stopTimeout: number;
+  /** Gives up the rights that the application does not want; called between its privileged start and its start. What it throws keeps the application from starting. */
+  readonly shed?: (() => void) | undefined;
   /** Called when the application has started, and the reactor runs. */
   readonly started?: (() => void) | undefined;
   /** Called when the stop has taken too long. */
@@ -36,7 +38,7 @@ export interface Hosting {
  */
 export async function runApplication(hosting: Hosting): Promise<void> {
   const { service, name, reactor } = hosting;
-  checkUser(service, name);
+  const shed = hosting.shed ?? checkUser;
   let failed: Failure | undefined;
   let stopping = false;
   const stop = (): Deferred<void> => {
@@ -52,7 +54,10 @@ export async function runApplication(hosting: Hosting): Promise<void> {
   const release = holdSignals();
   let starting = true;
   const start = maybeDeferred(() => service.privilegedStartService())
-    .addCallback(() => service.startService())
+    .addCallback(() => {
+      shed(service);
+      return service.startService();
+    })
     .addCallbacks(
       () => {
         starting = false;
@@ -162,16 +167,17 @@ function failureAmong(results: unknown): Failure | undefined {
 }
 
 function startError(name: string, failure: Failure): StartError {
+  const { value } = failure;
+  // What it says is all there is to say.
+  const cause = value instanceof StartError ? value.cause : value;
   return new StartError(
     `Cannot start application ${JSON.stringify(name)}: ${failure.getErrorMessage()}`,
-    {
-      cause: failure.value,
-    },
+    { cause },
   );
 }
 
-/** An application that asks for less rights must not run with more, so one that we cannot give them to does not run. */
-function checkUser(service: IService, name: string): void {
+/** An application that asks for less rights must not run with more, so one that nobody here can give them to does not run. */
+function checkUser(service: IService): void {
   const { uid, gid } = service as { uid?: unknown; gid?: unknown }; // an Application has them, another service need not
   for (const [what, wanted, actual] of [
     ['uid', uid, process.getuid?.()],
@@ -179,7 +185,7 @@ function checkUser(service: IService, name: string): void {
   ] as const) {
     if (typeof wanted === 'number' && wanted !== actual) {
       throw new StartError(
-        `Cannot start application ${JSON.stringify(name)} with ${what} ${wanted}: changing it is not supported yet, and this process has ${actual}`,
+        `It wants ${what} ${wanted}, this process has ${actual}, and nothing here changes it`,
       );
     }
   }
