@@ -10,6 +10,11 @@ export { installReactor, reactor, reactorNames } from './install.ts';
 export type * from './interfaces.ts';
 export { LibuvReactor, type LibuvReactorOptions } from './libuv/reactor.ts';
 export {
+  type ListenerSharing,
+  type SharedListener,
+  shareListeners,
+} from './libuv/shared-listeners.ts';
+export {
   StandardIO,
   type StandardIODescriptors,
   type StandardIOHost,

@@ -12,8 +12,10 @@ import {
   type StreamServerEndpoint,
   serverFromString,
 } from '../reactor/index.ts';
+import { drained } from './drain.ts';
 import { type MaybeDeferred, Service } from './service.ts';
 
+export type { Drainable } from './drain.ts';
 export * from './port-services.ts';
 
 /**
@@ -167,7 +169,7 @@ export class StreamServerEndpointService extends Service {
     return this.#attempt === null ? this.privilegedStartService() : undefined;
   }
 
-  /** Gives up a listen that is under way, or stops listening; connections that stand go on. */
+  /** Gives up a listen that is under way, or stops listening. Connections that stand go on, unless the factory has a `drain` method: then it stops when they have ended. */
   override stopService(): MaybeDeferred {
     super.stopService();
     const attempt = this.#attempt;
@@ -178,7 +180,7 @@ export class StreamServerEndpointService extends Service {
     return attempt.listening.addCallback(() => {
       const listening = this.#listening;
       this.#listening = null;
-      return listening?.stopListening();
+      return listening?.stopListening().addCallback(() => drained(this.factory));
     });
   }
 }

@@ -2,7 +2,7 @@
  * One service for each way in which a reactor listens or connects: it does so while it runs (Twisted: the generated classes of `twisted.application.internet`).
  *
  * Servers are bound in the privileged start, before a process gives up its privileges; what cannot be bound fails the start. They stop listening when they stop, and
- * connections that stand go on. Clients connect in the start and disconnect in the stop; for a connection that is kept up see `ClientService`.
+ * connections that stand go on; but a factory that has a `drain` method, as those of HTTP and FTP do, is told to end them, and waited for. Clients connect in the start and disconnect in the stop; for a connection that is kept up see `ClientService`.
  */
 import type { Deferred } from '../deferred/index.ts';
 import {
@@ -27,6 +27,7 @@ import {
   type TLSContext,
   type UDPListeningPort,
 } from '../reactor/index.ts';
+import { drained } from './drain.ts';
 import { type MaybeDeferred, Service } from './service.ts';
 
 /** Options with the reactor among them, told apart from those that the reactor takes. */
@@ -71,16 +72,33 @@ abstract class ServerService<
     this.#listening ??= this.listen();
   }
 
-  /** Stops listening; connections that stand go on. */
+  /** What is to be waited for once it does not listen any more. */
+  protected whenStopped(): MaybeDeferred {}
+
+  /** Stops listening. */
   override stopService(): MaybeDeferred {
     super.stopService();
     const listening = this.#listening;
     this.#listening = null;
-    return listening?.stopListening();
+    return listening?.stopListening().addCallback(() => this.whenStopped());
   }
 
   override toString(): string {
     return this.name ?? `${this.constructor.name}(${this.where()})`;
+  }
+}
+
+/** A service that listens for connections while it runs. Connections that stand when it stops go on, unless the factory can be drained: then it stops when they have ended. */
+abstract class StreamServerService extends ServerService {
+  protected readonly factory: IProtocolFactory;
+
+  constructor(factory: IProtocolFactory) {
+    super();
+    this.factory = factory;
+  }
+
+  protected override whenStopped(): MaybeDeferred {
+    return drained(this.factory);
   }
 }
 
@@ -116,12 +134,12 @@ abstract class ConnectingService extends Service {
 export interface TCPServerOptions extends On<ReactorTCP, ListenTCPOptions> {}
 
 /** Listens on a TCP port while it runs. */
-export class TCPServer extends ServerService {
+export class TCPServer extends StreamServerService {
   readonly #args: readonly [port: number, factory: IProtocolFactory];
   readonly #options: TCPServerOptions;
 
   constructor(port: number, factory: IProtocolFactory, options: TCPServerOptions = {}) {
-    super();
+    super(factory);
     this.#args = [port, factory];
     this.#options = options;
   }
@@ -171,7 +189,7 @@ export class TCPClient extends ConnectingService {
 export interface SSLServerOptions extends On<ReactorSSL, ListenSSLOptions> {}
 
 /** Listens on a TCP port, under TLS from the first byte, while it runs. */
-export class SSLServer extends ServerService {
+export class SSLServer extends StreamServerService {
   readonly #args: readonly [port: number, factory: IProtocolFactory, context: TLSContext];
   readonly #options: SSLServerOptions;
 
@@ -181,7 +199,7 @@ export class SSLServer extends ServerService {
     context: TLSContext,
     options: SSLServerOptions = {},
   ) {
-    super();
+    super(factory);
     this.#args = [port, factory, context];
     this.#options = options;
   }
@@ -237,12 +255,12 @@ export class SSLClient extends ConnectingService {
 export interface UNIXServerOptions extends On<ReactorUNIX, ListenUNIXOptions> {}
 
 /** Listens on a UNIX socket, or a named pipe on Windows, while it runs. */
-export class UNIXServer extends ServerService {
+export class UNIXServer extends StreamServerService {
   readonly #args: readonly [address: string, factory: IProtocolFactory];
   readonly #options: UNIXServerOptions;
 
   constructor(address: string, factory: IProtocolFactory, options: UNIXServerOptions = {}) {
-    super();
+    super(factory);
     this.#args = [address, factory];
     this.#options = options;
   }

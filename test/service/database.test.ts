@@ -1,5 +1,34 @@
 import { expect } from 'chai';
-import { Application, ConnectionPoolService, DatabaseNotRunning } from '../../src/service/index.ts';
+import type { ConnectionPool } from '../../src/adbapi/index.ts';
+import { Deferred } from '../../src/deferred/index.ts';
+import {
+  Application,
+  ConnectionPoolService,
+  DatabaseNotRunning,
+  Service,
+} from '../../src/service/index.ts';
+
+/** Tells what happens to it, and stops when it is let. */
+class Told extends Service {
+  readonly log: string[];
+  readonly stopped = new Deferred<void>();
+
+  constructor(log: string[]) {
+    super();
+    this.log = log;
+  }
+
+  override startService(): void {
+    super.startService();
+    this.log.push('start');
+  }
+
+  override stopService(): Deferred<void> {
+    super.stopService();
+    this.log.push('stop');
+    return this.stopped;
+  }
+}
 
 describe('ConnectionPoolService', () => {
   it('opens a pool when it starts, closes it when it stops, and opens another when it starts again', async () => {
@@ -19,5 +48,63 @@ describe('ConnectionPoolService', () => {
       });
       expect(error).to.have.property('name', 'PoolClosed');
     }
+  });
+
+  it('starts the services in it once it is prepared, and closes when they have stopped', async () => {
+    const log: string[] = [];
+    class Notes extends ConnectionPoolService {
+      protected override prepare(pool: ConnectionPool): Deferred<unknown> {
+        return pool
+          .runOperation('create table notes (text)')
+          .addCallback(() => log.push('prepared'));
+      }
+    }
+    const notes = new Notes('sqlite', { filename: ':memory:' });
+    const user = new Told(log);
+    user.setServiceParent(notes);
+    const started = notes.startService();
+    expect([log, notes.running]).to.deep.equal([[], false]);
+    expect(() => notes.pool).to.throw(DatabaseNotRunning);
+    await started;
+    expect([log, notes.running]).to.deep.equal([['prepared', 'start'], true]);
+    const stopped = notes.stopService();
+    expect(log).to.deep.equal(['prepared', 'start', 'stop']);
+    // What stops still has its database.
+    expect(await notes.pool.runQuery('select * from notes')).to.deep.equal([]);
+    const { pool } = notes;
+    user.stopped.callback();
+    await stopped;
+    expect(pool.running).to.equal(false);
+  });
+
+  it('does not start, and closes its pool, when it cannot be prepared; nor after it was stopped meanwhile', async () => {
+    const log: string[] = [];
+    let prepared = new Deferred<void>();
+    let pool: ConnectionPool | undefined;
+    class Notes extends ConnectionPoolService {
+      protected override prepare(mine: ConnectionPool): Deferred<void> {
+        pool = mine;
+        return prepared;
+      }
+    }
+    const notes = new Notes('sqlite', { filename: ':memory:' });
+    const user = new Told(log);
+    user.stopped.callback();
+    user.setServiceParent(notes);
+    const failing = Promise.resolve(notes.startService()).then(
+      () => 'no error',
+      (error: unknown) => error,
+    );
+    prepared.errback(new Error('No room'));
+    expect(await failing).to.have.property('message', 'No room');
+    expect([pool?.running, log]).to.deep.equal([false, []]);
+    expect(() => notes.pool).to.throw(DatabaseNotRunning);
+    prepared = new Deferred<void>();
+    const started = notes.startService();
+    await notes.stopService();
+    log.length = 0;
+    prepared.callback();
+    await started;
+    expect([notes.running, pool?.running, log]).to.deep.equal([false, false, []]);
   });
 });

@@ -74,6 +74,7 @@ describe('parseOptions', () => {
       profile: null,
       debug: false,
       originalname: false,
+      workers: 1,
       ignored: [],
     });
     const { process: daemon, logfile } = parsed('linux', '--daemonize', '-d', 'run', '-u', 'www');

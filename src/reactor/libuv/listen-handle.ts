@@ -6,7 +6,9 @@
  * ones, which go into sockets of our own making. Where that function is missing, `net.Server` does it all: then an address in use is known only when no
  * interface was named, and neither `reusePort` nor adopted descriptors are to be had.
  */
+import { existsSync, renameSync } from 'node:fs';
 import net, { isIPv6, type Server } from 'node:net';
+import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
 import { type Address, UNIXAddress } from '../address.ts';
 import type { AddressFamily } from '../adopt-interfaces.ts';
@@ -14,6 +16,7 @@ import { CannotListenError, UnsupportedAddressFamily, UnsupportedSocketType } fr
 import type { ListenHandle } from '../listening-port.ts';
 import { watchDescriptors } from './descriptor-watch.ts';
 import { OwnedSocket, type ReadMethod, takeOver } from './owned-socket.ts';
+import { listenerSharing } from './shared-listeners.ts';
 import { type SocketName, toAddress } from './socket-handle.ts';
 import { systemError } from './system-error.ts';
 
@@ -131,6 +134,56 @@ function bindTarget(create: CreateServerHandle, target: ListenTarget): ServerHan
   }
 }
 
+// ------------------------------------------------------------------------- sharing with processes
+
+/** A handle that listens. Where processes share theirs, another one may have bound it. @throws {CannotListenError} */
+function listeningHandle(create: CreateServerHandle, request: ListenRequest): ServerHandle {
+  const { target } = request;
+  const sharing = target.kind === 'adopted' ? undefined : listenerSharing();
+  if (sharing === undefined) {
+    const handle = bind(create, target);
+    startListening(handle, request);
+    return handle;
+  }
+  const address = sharedAddress(target);
+  // What the others have sent is what `bound` gave them.
+  const taken = sharing.take(address) as ServerHandle | undefined;
+  const handle = taken ?? bindForAll(create, target);
+  startListening(handle, request);
+  if (taken === undefined) {
+    if (isFile(target)) renameSync(temporary(target.path), target.path);
+    sharing.bound(address, handle);
+  }
+  return handle;
+}
+
+/** What a target is called among processes. */
+function sharedAddress(target: ListenTarget): string {
+  return `${target.kind}:${describe(target)}`;
+}
+
+/** Whether another process has bound this and handed it on. */
+export function isHandedOn(target: ListenTarget): boolean {
+  return listenerSharing()?.has(sharedAddress(target)) ?? false;
+}
+
+/** libuv removes a UNIX socket's file with the handle that has bound it, of which this process is only the first user: so it is bound by another name, and renamed. */
+function bindForAll(create: CreateServerHandle, target: ListenTarget): ServerHandle {
+  if (!isFile(target)) return bind(create, target);
+  if (existsSync(target.path)) {
+    throw cannotListen(target, systemError(-constants.errno.EADDRINUSE, 'bind', target.path));
+  }
+  return bind(create, { kind: 'unix', path: temporary(target.path) });
+}
+
+function isFile(target: ListenTarget): target is ListenTarget & { readonly kind: 'unix' } {
+  return target.kind === 'unix' && process.platform !== 'win32' && !target.path.startsWith('\0');
+}
+
+function temporary(path: string): string {
+  return `${path}.${process.pid}`;
+}
+
 // ------------------------------------------------------------------------------- sharing a port
 
 /** libuv's flag for SO_REUSEPORT (UV_TCP_REUSEPORT in uv.h), which Node exports nowhere. */
@@ -213,8 +266,7 @@ function startListening(handle: ServerHandle, { target, backlog }: ListenRequest
 
 function listenOnHandle(create: CreateServerHandle, request: ListenRequest): ListenHandle {
   const { target } = request;
-  const handle = bind(create, target);
-  startListening(handle, request);
+  const handle = listeningHandle(create, request);
   const name: SocketName = {};
   handle.getsockname?.(name);
   const address =

@@ -14,8 +14,9 @@ import type {
 import { type ListenHandle, ListeningPortBase } from '../listening-port.ts';
 import { SecurableConnection } from '../securable-connection.ts';
 import type { StreamConnection } from '../stream-connection.ts';
-import { cannotListen, listen } from './listen-handle.ts';
+import { cannotListen, isHandedOn, listen } from './listen-handle.ts';
 import { OwnedSocket, type ReadMethod } from './owned-socket.ts';
+import { listenerSharing } from './shared-listeners.ts';
 import { SocketHandle } from './socket-handle.ts';
 
 /** What UNIX sockets need of the reactor. */
@@ -103,7 +104,8 @@ export class UNIXPort extends ListeningPortBase {
       close(closed) {
         // libuv removes the file itself. The lock is let go last, so that nobody takes the place before it is free.
         handle.close(() => {
-          lock?.unlock();
+          // A socket that is shared lives on, and so does its lock: the next process takes it over from this one.
+          if (listenerSharing() === undefined) lock?.unlock();
           closed();
         });
       },
@@ -120,6 +122,7 @@ export class UNIXPort extends ListeningPortBase {
       const cause = error instanceof Error ? error : new Error(String(error));
       throw cannotListen({ kind: 'unix', path: this.#path }, cause);
     }
+    if (isHandedOn({ kind: 'unix', path: this.#path })) return lock;
     if (!taken) {
       const error = new Error(`EADDRINUSE: a living process holds ${lock.name}`);
       throw cannotListen(
@@ -134,6 +137,7 @@ export class UNIXPort extends ListeningPortBase {
   #listen(): ListenHandle {
     const method = this.#host.readMethod;
     const address = new UNIXAddress(this.#path);
+    const handedOn = isHandedOn({ kind: 'unix', path: this.#path });
     const handle = listen({
       target: { kind: 'unix', path: this.#path },
       backlog: this.#backlog,
@@ -144,7 +148,7 @@ export class UNIXPort extends ListeningPortBase {
       },
       acceptFailed: (error) => this.acceptFailed(error),
     });
-    if (!WINDOWS && !isAbstract(this.#path)) {
+    if (!WINDOWS && !isAbstract(this.#path) && !handedOn) {
       try {
         chmodSync(this.#path, this.#mode);
       } catch (error) {

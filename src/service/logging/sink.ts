@@ -28,6 +28,8 @@ export interface SinkOptions {
   maxBuffered?: number;
   /** Whether text is coloured. Default: on a terminal, unless NO_COLOR is set. */
   colours?: boolean;
+  /** What each line of text has before its namespace. Default: nothing. */
+  label?: string;
   /** When the file is put aside and a new one begun. Default: never by itself. */
   rotation?: Rotation;
 }
@@ -40,6 +42,8 @@ export interface LogSink {
    * on standard error, and the log goes on where it was.
    */
   rotate?(): void;
+  /** Adds lines that another process has written, as they are. */
+  append?(lines: string): void;
   /** Tries once more to write what is left, and closes the file. */
   close(): void;
 }
@@ -56,6 +60,7 @@ export async function openSink({
   format = 'text',
   maxBuffered = 1024 * 1024,
   colours = file === '-' && isatty(STANDARD_OUTPUT) && !NO_COLOR,
+  label = '',
   rotation = {},
 }: SinkOptions = {}): Promise<LogSink> {
   const { default: pino } = await import('pino'); // here, so that a program which never logs does not load it
@@ -117,10 +122,14 @@ export async function openSink({
   const write =
     format === 'json'
       ? jsonWriter(pino({ ...PINO_OPTIONS }, destination))
-      : (entry: LogEntry): void => void destination.write(textLine(entry, { colours }));
+      : (entry: LogEntry): void => void destination.write(textLine(entry, { colours, label }));
 
   return {
     rotate,
+    append: (lines) => {
+      if (size >= most) rotate();
+      destination.write(lines);
+    },
     observer: (entry) => {
       if (daily && dayOf(entry.time) > day) {
         if (size > 0) rotate();

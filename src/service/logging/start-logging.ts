@@ -18,6 +18,8 @@ export interface Logging {
   stop(): void;
   /** Puts the log's file aside and begins a new one; does nothing where there is no file. */
   rotate(): void;
+  /** Adds lines that another process has written, as they are; does nothing where the log is not a file or a stream. */
+  append(lines: string): void;
 }
 
 /**
@@ -38,6 +40,7 @@ export async function startLogging({
   globalLogPublisher.addObserver(sink.observer, { level });
   return {
     rotate: () => sink.rotate?.(),
+    append: (lines) => sink.append?.(lines),
     stop: () => {
       globalLogPublisher.removeObserver(sink.observer);
       detach();

@@ -18,8 +18,11 @@ const CONTROL = /[^\P{Cc}\n\t]/gu;
  * `2026-01-31T12:00:00.000+01:00 [chat] info: message`, and the traceback below it. What follows a line break is indented: a line that begins with a time is always
  * one that we wrote, whatever strangers send to be logged. Twisted: `textFileLogObserver`.
  */
-export function textLine(entry: LogEntry, { colours = false }: { colours?: boolean } = {}): string {
-  const text = `${timestamp(entry.time)} ${plainText(entry).replaceAll('\n', '\n\t')}`;
+export function textLine(
+  entry: LogEntry,
+  { colours = false, label = '' }: { colours?: boolean; label?: string } = {},
+): string {
+  const text = `${timestamp(entry.time)} ${label}${plainText(entry).replaceAll('\n', '\n\t')}`;
   const colour = colours ? COLOURS[entry.level] : '';
   return colour === '' ? `${text}\n` : `${colour}${text}${RESET}\n`;
 }

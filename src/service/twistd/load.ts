@@ -297,7 +297,7 @@ function messageOf(error: unknown): string {
 }
 
 /** 'chat' for chat.ts and for chat/index.ts. */
-function nameOf(file: string): string | null {
+export function nameOf(file: string): string | null {
   const name = basename(file, extname(file));
   return name === 'index' ? basename(dirname(file)) || null : name;
 }

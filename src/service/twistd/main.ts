@@ -8,11 +8,13 @@ import { Logger } from '../logging/logger.ts';
 import { globalLogPublisher, writeToStandardError } from '../logging/publisher.ts';
 import { collectFrameworkEvents } from '../logging/start-logging.ts';
 import { type StatusReporter, startDaemon, statusReporter } from '../posix/daemonize.ts';
-import { loadApplication } from './load.ts';
-import { parseOptions, type Request, type RunOptions } from './options.ts';
+import { type LoadedApplication, loadApplication, nameOf } from './load.ts';
+import { askedFor, parseOptions, type Request, type RunOptions } from './options.ts';
 import { HostProcess, type ProcessWishes } from './process.ts';
+import { asSupervisor, asWorker } from './process-options.ts';
 import { runApplication } from './runner.ts';
 import { manageService, runService } from './service-manager.ts';
+import { WorkerLink } from './workers/link.ts';
 
 const log = new Logger('twistd');
 
@@ -61,11 +63,23 @@ export async function main(
     }
   }
   const { options } = request;
-  if (!options.process.daemonize) return await hostHere(options, streams);
+  const link = WorkerLink.ofThisProcess();
+  if (link !== null) return await hostAsWorker(options, link);
+  if (!options.process.daemonize) return await hostHere(options, { argv, streams });
   const reporter = statusReporter();
   return reporter === null
     ? await inBackground(argv, options, streams)
-    : await hostAsDaemon(options, reporter);
+    : await hostAsDaemon(options, argv, reporter);
+}
+
+/** How an application is hosted in this process. */
+interface Here {
+  readonly argv: readonly string[];
+  readonly streams: Streams;
+  /** Called once the application has started. */
+  readonly started?: (() => void) | undefined;
+  /** What each line of the log has. */
+  readonly label?: string | undefined;
 }
 
 /** Starts the daemon, and gives the exit code once it is known how that went. */
@@ -85,28 +99,46 @@ async function inBackground(
 }
 
 /** What would be for a terminal goes to whoever started the daemon. */
-async function hostAsDaemon(options: RunOptions, reporter: StatusReporter): Promise<number> {
-  let said = '';
-  const say = (text: string): void => {
-    said += text;
-  };
-  const code = await hostHere(options, { out: say, err: say }, () => reporter.report(0, ''));
-  reporter.report(code, said);
+async function hostAsDaemon(
+  options: RunOptions,
+  argv: readonly string[],
+  reporter: StatusReporter,
+): Promise<number> {
+  const { streams, said } = collectingStreams();
+  const started = (): void => reporter.report(0, '');
+  const code = await hostHere(options, { argv, streams, started });
+  reporter.report(code, said());
   return code;
 }
 
-/** @param started called once the application has started */
-async function hostHere(
-  options: RunOptions,
-  streams: Streams,
-  started?: () => void,
-): Promise<number> {
+/** What would be for a terminal goes to the supervisor. */
+async function hostAsWorker(options: RunOptions, link: WorkerLink): Promise<number> {
+  const { number } = link;
+  await link.begin(() => process.kill(process.pid, 'SIGTERM'));
+  const { streams, said } = collectingStreams();
+  const code = await hostHere(asWorker(options, number), {
+    ...{ argv: [], streams, label: `#${number} ` },
+    started: () => link.started(),
+  });
+  if (code !== STOPPED) await link.failed(said());
+  return code;
+}
+
+function collectingStreams(): { readonly streams: Streams; said(): string } {
+  let all = '';
+  const say = (text: string): void => {
+    all += text;
+  };
+  return { streams: { out: say, err: say }, said: () => all };
+}
+
+async function hostHere(options: RunOptions, here: Here): Promise<number> {
   // Whatever is said from here on belongs in the log, which begins once the application is there.
   const release = globalLogPublisher.hold();
   const detach = collectFrameworkEvents(globalLogPublisher);
   const stopCatching = catchStrayErrors();
   try {
-    return await host(options, streams, started);
+    return await host(options, here);
   } finally {
     stopCatching();
     detach();
@@ -114,27 +146,33 @@ async function hostHere(
   }
 }
 
-async function host(
-  options: RunOptions,
-  streams: Streams,
-  started: (() => void) | undefined,
-): Promise<number> {
+async function host(options: RunOptions, here: Here): Promise<number> {
+  const { streams, started } = here;
   const invokedFrom = process.cwd();
-  const own = new HostProcess(options, invokedFrom);
+  const supervises = options.process.workers > 1;
+  const own = new HostProcess(
+    supervises ? asSupervisor(options) : options,
+    invokedFrom,
+    here.label,
+  );
   try {
     if (options.reactor !== 'default') installReactor(options.reactor);
     enter(options.rundir);
     own.prepare();
-    const application = await loadApplication(options.target, {
-      from: [process.cwd(), invokedFrom],
-      args: options.args,
-    });
+    const application = supervises
+      ? await supervisorOf(options, here.argv, own, invokedFrom)
+      : await loadApplication(options.target, {
+          from: [process.cwd(), invokedFrom],
+          args: options.args,
+        });
     const wishes = application.service as ProcessWishes; // an Application has them, another service need not
     await own.beginLog();
     await own.settle(wishes);
+    // What workers take to stop is theirs to keep to; their supervisor waits.
+    const stopTimeout = options.stopTimeout * (supervises ? 2 : 1) + (supervises ? 5 : 0);
     await runApplication({
       ...application,
-      ...{ reactor, started, stopTimeout: options.stopTimeout },
+      ...{ reactor, started, stopTimeout },
       shed: () => own.shed(wishes),
     });
     return STOPPED;
@@ -153,6 +191,24 @@ async function host(
   } finally {
     await own.finish();
   }
+}
+
+/** The service that supervises the workers of an application. */
+async function supervisorOf(
+  options: RunOptions,
+  argv: readonly string[],
+  own: HostProcess,
+  directory: string,
+): Promise<LoadedApplication> {
+  const { WorkerSupervisor } = await import('./workers/supervisor.ts');
+  const { workers, syslog, logger } = options.process;
+  const toTerminal = options.logfile === '-' || syslog !== null || logger !== null;
+  const service = new WorkerSupervisor({
+    ...{ workers, argv, directory, stopTimeout: options.stopTimeout, clock: reactor },
+    log: toTerminal ? null : (lines) => own.append(lines),
+  });
+  const asked = askedFor(options.target);
+  return { service, name: nameOf(asked) ?? asked };
 }
 
 /** @throws {StartError} */

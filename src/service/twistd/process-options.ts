@@ -1,4 +1,5 @@
 /** Options about the process that hosts an application: background, pid file, user, log files. One table; which of them a platform lacks stands in it too. */
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { LogLevel } from '../../reactor/index.ts';
 import { UsageError } from '../errors.ts';
@@ -23,6 +24,8 @@ export interface ProcessOptions {
   readonly profile: string | null;
   readonly debug: boolean;
   readonly originalname: boolean;
+  /** How many processes run the application; with more than one, another one supervises them. */
+  readonly workers: number;
   /** Options that do nothing, of which a word is to be said. */
   readonly ignored: readonly string[];
 }
@@ -96,6 +99,13 @@ export const PROCESS_OPTIONS: readonly OptionRow[] = [
     description: 'with --uid and --gid: only in effect, so that the process can go back',
   },
   {
+    flags: '--workers <number>',
+    description:
+      'processes that run the application and share its ports, or auto for one per core; SIGHUP replaces them one by one',
+    default: 1,
+    parse: parseWorkers,
+  },
+  {
     flags: '--chroot <dir>',
     description: 'change the root directory to this, once the application is loaded',
   },
@@ -157,6 +167,7 @@ export interface FoundProcessOptions {
   readonly profile?: string;
   readonly debug?: true;
   readonly originalname?: true;
+  readonly workers: number;
   readonly no_save?: true;
   readonly logfile: string;
   readonly logLevel: LogLevel;
@@ -215,8 +226,32 @@ export function processOptionsOf(
     profile: profile ?? null,
     debug: found.debug === true,
     originalname: found.originalname === true,
+    workers: found.workers,
     ignored: found.no_save ? ['--no_save'] : [],
   };
+}
+
+/** The options of a worker: what concerns the whole is its supervisor's, through which it logs unless the log is no file. */
+export function asWorker<T extends { readonly logfile: string; readonly process: ProcessOptions }>(
+  options: T,
+  number: number,
+): T {
+  const { profile, syslog, logger } = options.process;
+  return {
+    ...options,
+    logfile: syslog === null && logger === null ? '-' : options.logfile,
+    process: {
+      ...options.process,
+      ...{ daemonize: false, pidfile: null, workers: 1, ignored: [] },
+      profile: profile === null ? null : `${profile}.${number}`,
+    },
+  };
+}
+
+/** The options of a supervisor: the application's user and root directory are its workers' to take. */
+export function asSupervisor<T extends { readonly process: ProcessOptions }>(options: T): T {
+  const nobody = { uid: null, gid: null, euid: false, chroot: null, profile: null, debug: false };
+  return { ...options, process: { ...options.process, ...nobody } };
 }
 
 /** Where the log goes if nothing is said. */
@@ -226,6 +261,17 @@ export function defaultLogFile(daemonize: boolean, rundir: string): string {
 
 function rotationOf(found: Rotation | string): Rotation {
   return typeof found === 'string' ? parseRotation(found) : found;
+}
+
+/** Beyond this it is a mistake. */
+const MOST_WORKERS = 1024;
+
+/** @throws {UsageError} */
+function parseWorkers(text: string): number {
+  if (text === 'auto') return availableParallelism();
+  const number = /^\d{1,4}$/.test(text) ? Number(text) : 0;
+  if (number >= 1 && number <= MOST_WORKERS) return number;
+  throw badValue('--workers', text, `a whole number from 1 to ${MOST_WORKERS}, or auto`);
 }
 
 /** @throws {UsageError} */

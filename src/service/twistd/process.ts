@@ -34,10 +34,16 @@ export class HostProcess {
   #profile: Profile | undefined;
   #rotate: (() => void) | undefined;
 
-  /** @param from the directory that paths of the command line start at */
-  constructor(options: RunOptions, from: string) {
+  readonly #label: string;
+
+  /**
+   * @param from the directory that paths of the command line start at
+   * @param label what each line of its log has, to tell it from others'
+   */
+  constructor(options: RunOptions, from: string, label = '') {
     this.#options = options;
     this.#from = from;
+    this.#label = label;
   }
 
   /** Whether the log has begun. */
@@ -65,7 +71,7 @@ export class HostProcess {
     const sink = await this.#sink();
     const file = logfile === '-' ? '-' : resolve(this.#from, logfile);
     this.#logging = await startLogging({
-      ...{ file, format: logFormat, level: logLevel, rotation: of.rotation },
+      ...{ file, format: logFormat, level: logLevel, label: this.#label, rotation: of.rotation },
       ...(sink === undefined ? {} : { sink }),
     });
     if (sink !== undefined || file === '-' || process.platform === 'win32') return;
@@ -111,6 +117,11 @@ export class HostProcess {
     const { euid } = this.#options.process;
     if (becomeIdentity(identity, euid)) log.info('Now {who}', { who: describe(identity) });
     else log.warn('Asked to become {who}, which this process is', { who: describe(identity) });
+  }
+
+  /** Adds lines to the log that another process has written. */
+  append(lines: string): void {
+    this.#logging?.append(lines);
   }
 
   /** Undoes it all. Never rejects. */

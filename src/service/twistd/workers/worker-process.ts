@@ -1,0 +1,121 @@
+/** One worker, as its supervisor sees it. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import type { SharedListener } from '../../../reactor/index.ts';
+import { type FromWorker, isMessage, type ToWorker, WORKER_VARIABLE } from './messages.ts';
+
+/** What a worker tells. */
+export interface WorkerListener {
+  bound(address: string, socket: SharedListener): void;
+  started(worker: WorkerProcess): void;
+  /** It has ended; `text` says why it has not started, if it has said so. */
+  ended(worker: WorkerProcess, how: string, text: string): void;
+}
+
+/** How workers are started. */
+export interface WorkerCommand {
+  /** twistd's arguments. */
+  readonly argv: readonly string[];
+  /** The directory that they were given in. */
+  readonly directory: string;
+  /** Where what a worker writes goes, line by line; null for this process's own streams. */
+  readonly log: ((lines: string) => void) | null;
+}
+
+/** What a line may take that a worker writes, in characters; longer ones are cut in two. */
+const LONGEST_LINE = 64 * 1024;
+
+export class WorkerProcess {
+  readonly number: number;
+  /** Whether it has started. */
+  started = false;
+  /** Whether it has been told to stop. */
+  stopping = false;
+  readonly #child: ChildProcess;
+  #failure = '';
+
+  /** Starts it, with all sockets that there are. */
+  constructor(
+    number: number,
+    { argv, directory, log }: WorkerCommand,
+    sockets: ReadonlyMap<string, readonly SharedListener[]>,
+    listener: WorkerListener,
+  ) {
+    this.number = number;
+    const out = log === null ? 'inherit' : 'pipe';
+    const child = spawn(process.execPath, [...process.execArgv, process.argv[1] ?? '', ...argv], {
+      cwd: directory,
+      stdio: ['ignore', out, out, 'ipc'],
+      // What a terminal sends to all it has started is for the supervisor, which passes it on.
+      detached: process.platform !== 'win32',
+      env: { ...process.env, [WORKER_VARIABLE]: String(number) },
+    });
+    this.#child = child;
+    if (log !== null) {
+      for (const stream of [child.stdout, child.stderr]) {
+        if (stream !== null) byLines(stream.setEncoding('utf8'), log);
+      }
+    }
+    child.on('message', (message, socket) => {
+      if (!isMessage(message)) return;
+      const said = message as FromWorker; // nobody else says such things
+      if (said.strand === 'bound' && typeof socket === 'object') {
+        listener.bound(said.address, socket);
+      } else if (said.strand === 'failed') {
+        this.#failure = said.text;
+      } else if (said.strand === 'started') {
+        this.started = true;
+        listener.started(this);
+      }
+    });
+    let over = false;
+    const ended = (how: string): void => {
+      if (over) return;
+      over = true;
+      listener.ended(this, how, this.#failure);
+    };
+    child.once('error', (error) => ended(error.message));
+    // Not before all that it has said was heard.
+    child.once('close', (code, signal) => ended(signal ?? `code ${code}`));
+    for (const [address, all] of sockets) {
+      for (const socket of all) this.#send({ strand: 'socket', address }, socket);
+    }
+    this.#send({ strand: 'start' });
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
+  stop(): void {
+    this.stopping = true;
+    this.#child.kill('SIGTERM');
+  }
+
+  kill(): void {
+    this.#child.kill('SIGKILL');
+  }
+
+  #send(message: ToWorker, socket?: SharedListener): void {
+    if (!this.#child.connected) return;
+    // What is sent was received from a worker, by the same means.
+    this.#child.send(message, socket as Parameters<ChildProcess['send']>[1], () => {
+      // One that cannot be reached has ended, which is told elsewhere.
+    });
+  }
+}
+
+function byLines(stream: NodeJS.ReadableStream, log: (lines: string) => void): void {
+  let rest = '';
+  stream.on('data', (text: string) => {
+    const at = text.lastIndexOf('\n') + 1;
+    if (at === 0 && rest.length + text.length < LONGEST_LINE) {
+      rest += text;
+      return;
+    }
+    log(rest + (at === 0 ? `${text}\n` : text.slice(0, at)));
+    rest = at === 0 ? '' : text.slice(at);
+  });
+  stream.on('end', () => {
+    if (rest !== '') log(`${rest}\n`);
+  });
+}
