@@ -98,7 +98,12 @@ describe('The house', () => {
       'process-interfaces',
       'tls-interfaces',
       'adopt-interfaces',
+      // Endpoints know reactors by their interfaces only.
       'endpoints/strings',
+      'endpoints/happy-eyeballs',
+      'endpoints/hostname-endpoint',
+      'endpoints/tcp',
+      'endpoints/wrap-client-tls',
       'address',
       'errors',
       'further-methods',
@@ -113,6 +118,8 @@ describe('The house', () => {
           .matchAll(/^export (?:abstract )?(?:class|interface|type|function|const) (\w+)/gm),
       ].map((match) => match[1] ?? ''),
     );
+    // What scripts call without saying on which reactor takes the process's own.
+    known.add('reactor');
     expect(known).to.include('Transport');
     const wrong = ours
       .filter(
@@ -130,7 +137,11 @@ describe('The house', () => {
   it('has its clocks and timers in the reactor only', () => {
     const timers =
       /(?<![\w.#])(?:setTimeout|setInterval|setImmediate)\s*\(|\bDate\.now\b|\bperformance\.now\b|\bnew Date\(\)|\bhrtime\b|node:timers/;
-    const wrong = files.filter((file) => roomOf(file) !== 'reactor' && timers.test(code(file)));
+    // A method may be called so, as Twisted's is.
+    const method = /^\s*(?:override )?setTimeout\(seconds: /gm;
+    const wrong = files.filter(
+      (file) => roomOf(file) !== 'reactor' && timers.test(code(file).replace(method, '(')),
+    );
     expect(wrong.map((file) => relative(ROOT, file))).to.deep.equal([]);
   });
 
@@ -141,7 +152,7 @@ describe('The house', () => {
         !from.includes(join('reactor', 'libuv')) &&
         names.some((name) => !/^isIP(v[46])?$/.test(name)) &&
         // Credentials are no sockets.
-        !names.every((name) => /^(tls$|Secure|PeerC|createSecure)/.test(name)),
+        !names.every((name) => /^(tls$|Secure|PeerC|createSecure|BlockList$|isIP)/.test(name)),
     );
     expect(wrong.map(where)).to.deep.equal([]);
   });
