@@ -22,6 +22,7 @@ export {
 export {
   CooperatorService,
   type CooperatorServiceOptions,
+  type Drainable,
   MulticastServer,
   type MulticastServerOptions,
   SSLClient,

@@ -196,7 +196,7 @@ describe('parseOptions', () => {
     [
       'a bad log format',
       ['--service', 'a', '--log-format', 'xml'],
-      /^Bad value "xml" of --log-format: expected text or json$/,
+      /^Bad value "xml" of --log-format: expected text, json or journal$/,
     ],
     [
       'a bad log level',

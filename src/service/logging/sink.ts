@@ -3,26 +3,26 @@
  * up to a limit, and tries again with the next line. It never throws: a full disk or a reader that went away costs lines, not the program. It writes
  * synchronously, as `console.log` to a pipe does, so a reader that stays but stops reading holds the program up once the pipe is full.
  */
-import { statSync, writeSync } from 'node:fs';
+import { fstatSync, statSync, writeSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import type { Logger as PinoLogger } from 'pino';
 import { wallTime } from '../../reactor/index.ts';
 import { StartError } from '../errors.ts';
 import { type EntryObserver, LOG_LEVELS, LogEntry, severity } from './entry.ts';
 import { dayOf, putAside, type Rotation, wasMoved } from './rotation.ts';
-import { textLine, traceback } from './text.ts';
+import { journalLines, textLine, traceback } from './text.ts';
 
-/** How a log is written: for people, or one JSON object a line for machines. */
-export type LogFormat = 'text' | 'json';
+/** How a log is written: for people, one JSON object a line for machines, or for systemd's journal, which has its own times. */
+export type LogFormat = 'text' | 'json' | 'journal';
 
 /** The formats there are. */
-export const LOG_FORMATS: readonly LogFormat[] = ['text', 'json'];
+export const LOG_FORMATS: readonly LogFormat[] = ['text', 'json', 'journal'];
 
 /** Options of `openSink`. */
 export interface SinkOptions {
   /** Path of a file that is appended to, or `-` for standard output. Default `-`. */
   file?: string;
-  /** Default 'text'. */
+  /** Default 'text', which is 'journal' where standard output goes there. */
   format?: LogFormat;
   /** Bytes to keep while they cannot be written. Default 1 MiB. */
   maxBuffered?: number;
@@ -119,10 +119,12 @@ export async function openSink({
     ({ size, ino: inode, day } = stateOf(file));
   };
 
+  const journal = format === 'journal' || (format === 'text' && file === '-' && isJournal());
+  const line = journal ? journalLines : textLine;
   const write =
     format === 'json'
       ? jsonWriter(pino({ ...PINO_OPTIONS }, destination))
-      : (entry: LogEntry): void => void destination.write(textLine(entry, { colours, label }));
+      : (entry: LogEntry): void => void destination.write(line(entry, { colours, label }));
 
   return {
     rotate,
@@ -156,6 +158,18 @@ export async function openSink({
       destination.destroy();
     },
   };
+}
+
+/** Whether standard output is systemd's journal, which says so (systemd.exec(5), JOURNAL_STREAM). */
+function isJournal(): boolean {
+  const { JOURNAL_STREAM: stream } = process.env;
+  if (stream === undefined) return false;
+  try {
+    const { dev, ino } = fstatSync(STANDARD_OUTPUT);
+    return stream === `${dev}:${ino}`;
+  } catch {
+    return false;
+  }
 }
 
 /** How large a log file is, which one it is, and of which day. */

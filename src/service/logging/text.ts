@@ -9,6 +9,15 @@ const COLOURS: Readonly<Record<LogLevel, string>> = {
   error: '\x1b[31m',
   critical: '\x1b[1;31m',
 };
+/** syslog's severities (RFC 5424, 6.2.1). */
+export const SEVERITIES: Readonly<Record<LogLevel, number>> = {
+  debug: 7,
+  info: 6,
+  warn: 4,
+  error: 3,
+  critical: 2,
+};
+
 const RESET = '\x1b[0m';
 
 /** Control characters but for the line break and the tab: what a terminal would obey instead of show. */
@@ -25,6 +34,14 @@ export function textLine(
   const text = `${timestamp(entry.time)} ${label}${plainText(entry).replaceAll('\n', '\n\t')}`;
   const colour = colours ? COLOURS[entry.level] : '';
   return colour === '' ? `${text}\n` : `${colour}${text}${RESET}\n`;
+}
+
+/** Lines for systemd's journal, each with its severity (sd-daemon(3)). */
+export function journalLines(entry: LogEntry, { label = '' }: { label?: string } = {}): string {
+  const level = SEVERITIES[entry.level];
+  return textLines(entry)
+    .map((line, index) => `<${level}>${index === 0 ? label : ''}${line}\n`)
+    .join('');
 }
 
 /** The same line by line and without the time, for a log that has its own. */

@@ -1,6 +1,7 @@
 /** `twistd ftp`: serves a folder over FTP (Twisted: `twist ftp`). */
 import { readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { reportFailure } from '../../deferred/index.ts';
 import {
   AllowAnonymousAccess,
   type CredentialsChecker,
@@ -15,6 +16,7 @@ import {
   FTPRealm,
   type FTPShellOptions,
   Permissions,
+  sweepUploads,
 } from '../../protocols/ftp/index.ts';
 import { logEvent } from '../../reactor/index.ts';
 import { UsageError } from '../errors.ts';
@@ -139,6 +141,12 @@ export const Options = defineOptions(
       description: 'which symbolic links are followed: those to inside the folder, or all',
     },
     keepPartial: { type: 'flag', description: 'keep what came of uploads that failed' },
+    sweepUploads: {
+      type: 'seconds',
+      description:
+        'when it begins, remove what uploads have left behind that a crash cut short, if nobody has written to it for so long (default: 86400)',
+    },
+    noSweep: { type: 'flag', description: 'leave such files where they are' },
     sync: { type: 'flag', description: 'wait for the disk before an upload is said to be stored' },
     fileMode: { ...octal, description: 'permissions of new files (default: 666 less the umask)' },
     directoryMode: { ...octal, description: 'permissions of new folders (default: 777 less it)' },
@@ -185,6 +193,12 @@ export const Options = defineOptions(
           );
         }
       }
+      if (values.user.length > 0 && values.passwordFile !== undefined) {
+        throw new UsageError('Options --user and --password-file exclude each other');
+      }
+      if (values.noSweep && values.sweepUploads !== undefined) {
+        throw new UsageError('Options --sweep-uploads and --no-sweep exclude each other');
+      }
       if ((certificate === undefined) !== (privkey === undefined)) {
         throw new UsageError('Options --certificate and --privkey go together');
       }
@@ -210,10 +224,17 @@ type FTPOptions = InstanceType<typeof Options>;
 /** The sessions, which go on when nothing is listened on any more: it is stopped when the transfers under way are over. */
 class Sessions extends Service {
   readonly #factory: FTPFactory;
+  readonly #sweep: () => void;
 
-  constructor(factory: FTPFactory) {
+  constructor(factory: FTPFactory, sweep: () => void) {
     super();
     this.#factory = factory;
+    this.#sweep = sweep;
+  }
+
+  override startService(): MaybeDeferred {
+    this.#sweep();
+    return super.startService();
   }
 
   override stopService(): MaybeDeferred {
@@ -239,7 +260,7 @@ export function makeService(options: FTPOptions): MultiService {
   const ftp = new MultiService();
   ftp.setName('ftp');
   // What is first stops last: first nobody new is let in.
-  new Sessions(factory).setServiceParent(ftp);
+  new Sessions(factory, () => sweep(options)).setServiceParent(ftp);
   const alone = ftps === undefined && listen.length === 0;
   if (port !== undefined || alone) {
     new TCPServer(port ?? 2121, factory, { interface: address }).setServiceParent(ftp);
@@ -249,6 +270,23 @@ export function makeService(options: FTPOptions): MultiService {
     new SSLServer(ftps, factory, tls, { interface: address }).setServiceParent(ftp);
   }
   return ftp;
+}
+
+/** Begins to look for what a crash has left, and does not keep anybody waiting for it. */
+function sweep({ root, home, noSweep, sweepUploads: olderThan }: FTPOptions): void {
+  if (noSweep) return;
+  const folders = [...new Set([root, home ?? root].map((folder) => resolve(folder)))];
+  const options = olderThan === undefined ? {} : { olderThan };
+  for (const folder of folders) {
+    sweepUploads(folder, options).then(
+      (count) => {
+        if (count === 0) return;
+        const message = `Removed ${count} unfinished uploads below ${JSON.stringify(folder)}`;
+        logEvent({ level: 'info', system: 'FTP', message });
+      },
+      (error: unknown) => reportFailure(error, 'Sweeping of unfinished uploads'),
+    );
+  }
 }
 
 function portalOf(options: FTPOptions): Portal {

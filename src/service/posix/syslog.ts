@@ -1,20 +1,10 @@
 /** The system's log as a sink of ours. */
-import type { LogLevel } from '../../reactor/index.ts';
 import type { LogSink } from '../logging/sink.ts';
-import { textLines } from '../logging/text.ts';
+import { SEVERITIES, textLines } from '../logging/text.ts';
 import { libc } from './libc.ts';
 
 /** <syslog.h> */
 const LOG_DAEMON = 3 << 3;
-
-/** syslog's severities (RFC 5424, 6.2.1). */
-const PRIORITIES: Readonly<Record<LogLevel, number>> = {
-  debug: 7,
-  info: 6,
-  warn: 4,
-  error: 3,
-  critical: 2,
-};
 
 /** What one message may take, in characters: daemons cut at 1 KiB to 8 KiB. */
 const LINE = 2000;
@@ -32,7 +22,7 @@ export function openSyslog(prefix: string): LogSink {
     observer: (entry) => {
       for (const line of textLines(entry)) {
         for (let at = 0; at < line.length; at += LINE) {
-          syslog(PRIORITIES[entry.level], line.slice(at, at + LINE));
+          syslog(SEVERITIES[entry.level], line.slice(at, at + LINE));
         }
       }
     },

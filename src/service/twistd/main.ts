@@ -8,6 +8,7 @@ import { Logger } from '../logging/logger.ts';
 import { globalLogPublisher, writeToStandardError } from '../logging/publisher.ts';
 import { collectFrameworkEvents } from '../logging/start-logging.ts';
 import { type StatusReporter, startDaemon, statusReporter } from '../posix/daemonize.ts';
+import { type Notifier, serviceNotifier } from '../posix/systemd/notify.ts';
 import { type LoadedApplication, loadApplication, nameOf } from './load.ts';
 import { askedFor, parseOptions, type Request, type RunOptions } from './options.ts';
 import { HostProcess, type ProcessWishes } from './process.ts';
@@ -148,6 +149,7 @@ async function hostHere(options: RunOptions, here: Here): Promise<number> {
 
 async function host(options: RunOptions, here: Here): Promise<number> {
   const { streams, started } = here;
+  let notifier: Notifier | null = null;
   const invokedFrom = process.cwd();
   const supervises = options.process.workers > 1;
   const own = new HostProcess(
@@ -170,10 +172,16 @@ async function host(options: RunOptions, here: Here): Promise<number> {
     await own.settle(wishes);
     // What workers take to stop is theirs to keep to; their supervisor waits.
     const stopTimeout = options.stopTimeout * (supervises ? 2 : 1) + (supervises ? 5 : 0);
+    notifier = serviceNotifier(reactor);
     await runApplication({
       ...application,
-      ...{ reactor, started, stopTimeout },
+      ...{ reactor, stopTimeout },
       shed: () => own.shed(wishes),
+      started: () => {
+        notifier?.ready(`${application.name} runs`);
+        started?.();
+      },
+      stopping: () => notifier?.stopping(),
     });
     return STOPPED;
   } catch (error) {
@@ -189,6 +197,7 @@ async function host(options: RunOptions, here: Here): Promise<number> {
     }
     return complain(error, streams);
   } finally {
+    notifier?.close();
     await own.finish();
   }
 }

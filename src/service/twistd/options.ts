@@ -7,10 +7,17 @@ import { type LogLevel, reactorNames } from '../../reactor/index.ts';
 import { UsageError } from '../errors.ts';
 import { isLogLevel, LOG_LEVELS } from '../logging/entry.ts';
 import { LOG_FORMATS, type LogFormat } from '../logging/sink.ts';
+import {
+  givenSystemdOptions,
+  SYSTEMD_OPTIONS,
+  type SystemdCliOptions,
+  systemdOptionsOf,
+} from '../posix/systemd/options.ts';
 import { suggestion } from '../windows/cli-names.ts';
 import {
   type HostOptions,
   isServiceVerb,
+  longName,
   misplacedOptions,
   SERVICE_OPTIONS,
   SERVICE_VERBS,
@@ -66,7 +73,7 @@ export type Request =
   | { readonly kind: 'service'; readonly process: ServiceProcess };
 
 /** What commander finds, by the long names of the table. */
-interface Found extends ServiceCliOptions, FoundProcessOptions {
+interface Found extends ServiceCliOptions, FoundProcessOptions, SystemdCliOptions {
   readonly service?: string;
   readonly python?: string;
   readonly logFormat: LogFormat;
@@ -159,7 +166,7 @@ An application is a module that exports \`application\` (or \`default\`), or \`m
 Exit codes: 0 stopped as asked, 1 failed to start, 2 wrong usage; of a command: 0, or Windows' error number.`;
 
 const VERBS_HELP = `
-Commands (Windows; debug anywhere):
+Commands (Windows and systemd; debug anywhere):
 ${Object.entries(SERVICE_VERBS)
   .map(([verb, does]) => `  ${verb.padEnd(10)} ${does}`)
   .join('\n')}
@@ -202,6 +209,7 @@ export function parseOptions(
     .configureOutput({ writeOut: (text) => (shown += text), writeErr: () => {} });
   addOptions(command, OPTIONS);
   addOptions(command, SERVICE_OPTIONS, 'Options of the commands:');
+  addOptions(command, SYSTEMD_OPTIONS, 'Options of the commands with systemd:');
   try {
     command.parse(withBareWaitLast(own), { from: 'user' });
   } catch (error) {
@@ -232,7 +240,14 @@ export function parseOptions(
       args: toService ? [...operands, ...args] : args,
       operands: toService ? [] : operands,
     };
-    return { kind: 'verb', command: { request, run: { ...run, target, args: [] } } };
+    const processOptions = PROCESS_OPTIONS.filter((row) => isGiven(command, row)).map(longName);
+    return {
+      kind: 'verb',
+      command: {
+        ...{ request, processOptions, systemd: systemdOptionsOf(found) },
+        run: { ...run, target, args: [] },
+      },
+    };
   }
   const target = targetOf(found, command.args);
   const { runService } = found;
@@ -240,7 +255,7 @@ export function parseOptions(
     const options = { ...run, target };
     return { kind: 'service', process: { name: runService, service, run: options, host } };
   }
-  const [option] = misplacedOptions(service, null);
+  const [option] = [...misplacedOptions(service, null), ...givenSystemdOptions(found)];
   if (option !== undefined) {
     throw new UsageError(`Option ${option} needs a command, such as install`);
   }
@@ -268,6 +283,7 @@ function subCommandIn(own: readonly string[]): number | null {
     .configureOutput({ writeOut: () => {}, writeErr: () => {} });
   addOptions(command, OPTIONS);
   addOptions(command, SERVICE_OPTIONS);
+  addOptions(command, SYSTEMD_OPTIONS);
   try {
     command.parse([...own], { from: 'user' });
   } catch (error) {
@@ -293,6 +309,11 @@ export function addOptions(command: Command, rows: readonly OptionRow[], heading
     if (heading !== undefined) option.helpGroup(heading);
     command.addOption(option);
   }
+}
+
+function isGiven(command: Command, row: OptionRow): boolean {
+  const option = command.options.find(({ flags }) => flags === row.flags);
+  return option !== undefined && command.getOptionValueSource(option.attributeName()) === 'cli';
 }
 
 /** The options of the host that were given, without those that have their default. */

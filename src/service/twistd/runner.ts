@@ -25,6 +25,8 @@ export interface Hosting {
   readonly shed?: (() => void) | undefined;
   /** Called when the application has started, and the reactor runs. */
   readonly started?: (() => void) | undefined;
+  /** Called when the stop begins. */
+  readonly stopping?: (() => void) | undefined;
   /** Called when the stop has taken too long. */
   readonly gaveUp?: (() => void) | undefined;
   /** Called when the application, or a service in it, has failed to stop; with the first of the failures, which are in the log by then. */
@@ -43,6 +45,7 @@ export async function runApplication(hosting: Hosting): Promise<void> {
   let stopping = false;
   const stop = (): Deferred<void> => {
     stopping = true;
+    hosting.stopping?.();
     return stopApplication(hosting);
   };
 

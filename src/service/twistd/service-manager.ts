@@ -1,5 +1,6 @@
-/** Where twistd's commands (install, start, ...) meet the platform's service manager. Windows' is there; the others come with theirs. */
+/** Where twistd's commands (install, start, ...) meet the platform's service manager: Windows' own, or systemd. */
 import { UsageError } from '../errors.ts';
+import { givenSystemdOptions, type SystemdCliOptions } from '../posix/systemd/options.ts';
 import type { VerbRequest } from '../windows/cli-context.ts';
 import type { HostOptions, ServiceCliOptions } from '../windows/cli-options.ts';
 import type { Streams } from './main.ts';
@@ -9,6 +10,9 @@ import { askedFor, type RunOptions, type Target } from './options.ts';
 export interface ServiceCommand {
   readonly request: VerbRequest;
   readonly run: RunOptions;
+  readonly systemd: SystemdCliOptions;
+  /** Long names of the options about the process that were given. */
+  readonly processOptions: readonly string[];
 }
 
 /** A process that a service manager has started, to be a service. */
@@ -29,16 +33,16 @@ export interface PlatformServiceManager {
    * @throws {UsageError} through the promise
    */
   perform(command: ServiceCommand, streams: Streams): Promise<number>;
-  /** Runs the application as the service that this process was started for. Gives the exit code. Never rejects. */
-  run(service: ServiceProcess): Promise<number>;
+  /** Runs the application as the service that this process was started for, where that takes more than running it. Gives the exit code. Never rejects. */
+  run?(service: ServiceProcess): Promise<number>;
 }
 
 /** The service manager of a platform; null for one that is not supported yet. */
 export async function serviceManagerOf(
   platform: NodeJS.Platform = process.platform,
 ): Promise<PlatformServiceManager | null> {
-  if (platform !== 'win32') return null;
-  return await windowsManager();
+  if (platform === 'win32') return await windowsManager();
+  return platform === 'linux' ? await systemdManager() : null;
 }
 
 /**
@@ -52,11 +56,10 @@ export async function manageService(
 ): Promise<number> {
   const { verb } = command.request;
   // Debugging takes no manager, so that it works anywhere.
-  const manager =
-    (await serviceManagerOf(platform)) ?? (verb === 'debug' ? await windowsManager() : null);
+  const manager = verb === 'debug' ? await windowsManager() : await serviceManagerOf(platform);
   if (manager === null) {
     throw new UsageError(
-      `Command ${JSON.stringify(verb)} is not supported yet on '${platform}', only on Windows: without one, ${quoted(command.run.target)} runs in the foreground`,
+      `Command ${JSON.stringify(verb)} is there on Windows and with systemd, not on '${platform}': without one, ${quoted(command.run.target)} runs in the foreground`,
     );
   }
   return await manager.perform(command, streams);
@@ -68,7 +71,7 @@ export async function runService(
   platform: NodeJS.Platform = process.platform,
 ): Promise<number> {
   const manager = await serviceManagerOf(platform);
-  if (manager === null) {
+  if (manager?.run === undefined) {
     throw new UsageError(
       `Option --run-service is for Windows' service manager, which '${platform}' has not`,
     );
@@ -78,7 +81,22 @@ export async function runService(
 
 async function windowsManager(): Promise<PlatformServiceManager> {
   const { manageOnWindows, runServiceOnWindows } = await import('../windows/cli-twistd.ts');
-  return { perform: manageOnWindows, run: runServiceOnWindows };
+  return {
+    perform: async (command, streams) => {
+      const [option] = [...givenSystemdOptions(command.systemd), ...command.processOptions];
+      if (option === undefined) return await manageOnWindows(command, streams);
+      const { verb } = command.request;
+      throw new UsageError(
+        `Option ${option} does not go with command ${JSON.stringify(verb)} here`,
+      );
+    },
+    run: runServiceOnWindows,
+  };
+}
+
+async function systemdManager(): Promise<PlatformServiceManager> {
+  const { manageOnSystemd } = await import('../posix/systemd/verbs.ts');
+  return { perform: manageOnSystemd };
 }
 
 function quoted(target: Target): string {

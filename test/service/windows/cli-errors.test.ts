@@ -317,15 +317,28 @@ describe('service managers of other platforms', () => {
     }
   }
 
-  it('are not there yet, which is said', async () => {
+  it('are not there, which is said', async () => {
     const request = parseOptions(['--service', 'chat', 'install']);
     if (request.kind !== 'verb') throw new Error('it is no command');
-    const error = await refusal(manageService(request.command, streams, 'linux'));
+    const error = await refusal(manageService(request.command, streams, 'darwin'));
     expect(error).to.be.instanceOf(UsageError);
     expect(error).to.have.property(
       'message',
-      'Command "install" is not supported yet on \'linux\', only on Windows: without one, "chat" runs in the foreground',
+      'Command "install" is there on Windows and with systemd, not on \'darwin\': without one, "chat" runs in the foreground',
     );
+  });
+
+  it('do not take what only systemd understands', async () => {
+    for (const [option, name] of [
+      ['--socket=80', '--socket'],
+      ['--umask=0', '--umask'],
+    ] as const) {
+      const request = parseOptions(['--service', 'chat', 'install', option], 'linux');
+      if (request.kind !== 'verb') throw new Error('it is no command');
+      expect(await refusal(manageService(request.command, streams, 'win32')))
+        .to.be.instanceOf(UsageError)
+        .with.property('message', `Option ${name} does not go with command "install" here`);
+    }
   });
 
   it('start no services', async () => {
