@@ -7,9 +7,7 @@ export * from './protocols/index.ts';
 // `Data` is the resource here; what may be written to a transport has another name.
 export { Data } from './protocols/index.ts';
 export * from './reactor/index.ts';
-// FTP has one too; a lost connection is the reactor's here.
 export {
-  ConnectionLost,
   type Data as TransportData,
   TimeoutError as ConnectTimeoutError,
 } from './reactor/index.ts';

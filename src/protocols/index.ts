@@ -1,4 +1,7 @@
 /** What is said over a connection: the room `strand/protocols`. */
+
+// FTP's own, which its entry point has, would be taken for the one that every connection ends with.
+export { ConnectionLost } from '../reactor/index.ts';
 export * from './basic.ts';
 export { ClientCreator, type CreatorReactor } from './client-creator.ts';
 export * from './cred/index.ts';

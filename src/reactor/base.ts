@@ -24,6 +24,7 @@ import type {
   TriggerPhase,
 } from './interfaces.ts';
 import { logEvent } from './log.ts';
+import type { Measurement } from './measurements.ts';
 import { onRejection } from './on-rejection.ts';
 import type { Closable, OpenRegistry } from './open-registry.ts';
 import { SystemResolver } from './resolver.ts';
@@ -54,6 +55,7 @@ export abstract class ReactorBase
   #fromThread: Array<() => unknown> = [];
   #dirty: StreamConnection[] = [];
   readonly #connections = new Set<StreamConnection>();
+  #opened = 0;
   readonly #ports = new Set<Closable>();
   #whenEmpty: Deferred<void> | undefined;
   #closing = false;
@@ -250,6 +252,7 @@ export abstract class ReactorBase
 
   connectionOpened(connection: StreamConnection): void {
     this.#connections.add(connection);
+    this.#opened += 1;
   }
 
   connectionClosed(connection: StreamConnection): void {
@@ -275,6 +278,28 @@ export abstract class ReactorBase
   /** How many connections and ports are open, for leak checks. */
   get openCount(): number {
     return this.#connections.size + this.#ports.size;
+  }
+
+  /** How many connections and ports there are, and how many connections there were. */
+  measurements(): Measurement[] {
+    return [
+      {
+        ...{ name: 'strand_connections_open', type: 'gauge', value: this.#connections.size },
+        help: 'Connections that stand.',
+      },
+      {
+        ...{ name: 'strand_connections_total', type: 'counter', value: this.#opened },
+        help: 'Connections that were made, in both directions.',
+      },
+      {
+        ...{ name: 'strand_ports_open', type: 'gauge', value: this.#ports.size },
+        help: 'Ports that listen, and connections on their way.',
+      },
+      {
+        ...{ name: 'strand_delayed_calls', type: 'gauge', value: this.getDelayedCalls().length },
+        help: 'Calls that wait for their time.',
+      },
+    ];
   }
 
   protected override closeAll(): Deferred<unknown> {

@@ -9,6 +9,7 @@ export { FURTHER_METHODS, passFurtherMethods } from './further-methods.ts';
 export { installReactor, reactor, reactorNames } from './install.ts';
 export type * from './interfaces.ts';
 export { LibuvReactor, type LibuvReactorOptions } from './libuv/reactor.ts';
+export { giveBackReadBuffer } from './libuv/read-buffers.ts';
 export {
   type ListenerSharing,
   type SharedListener,
@@ -21,6 +22,7 @@ export {
   type StandardIOOptions,
 } from './libuv/stdio.ts';
 export * from './log.ts';
+export { isMeasurable, type Measurable, type Measurement } from './measurements.ts';
 export type * from './process-interfaces.ts';
 export * from './process-utils.ts';
 export * from './resolver/index.ts';

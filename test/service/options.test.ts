@@ -75,6 +75,7 @@ describe('parseOptions', () => {
       debug: false,
       originalname: false,
       workers: 1,
+      admin: null,
       ignored: [],
     });
     const { process: daemon, logfile } = parsed('linux', '--daemonize', '-d', 'run', '-u', 'www');

@@ -8,14 +8,15 @@ import { Logger } from '../logging/logger.ts';
 import { globalLogPublisher, writeToStandardError } from '../logging/publisher.ts';
 import { collectFrameworkEvents } from '../logging/start-logging.ts';
 import { type StatusReporter, startDaemon, statusReporter } from '../posix/daemonize.ts';
-import { type Notifier, serviceNotifier } from '../posix/systemd/notify.ts';
-import { type LoadedApplication, loadApplication, nameOf } from './load.ts';
+import { loadApplication, nameOf } from './load.ts';
 import { askedFor, parseOptions, type Request, type RunOptions } from './options.ts';
 import { HostProcess, type ProcessWishes } from './process.ts';
 import { asSupervisor, asWorker } from './process-options.ts';
 import { runApplication } from './runner.ts';
 import { manageService, runService } from './service-manager.ts';
+import { Watch } from './watched.ts';
 import { WorkerLink } from './workers/link.ts';
+import type { WorkerSupervisor } from './workers/supervisor.ts';
 
 const log = new Logger('twistd');
 
@@ -81,6 +82,8 @@ interface Here {
   readonly started?: (() => void) | undefined;
   /** What each line of the log has. */
   readonly label?: string | undefined;
+  /** To the supervisor, of a worker. */
+  readonly link?: WorkerLink | undefined;
 }
 
 /** Starts the daemon, and gives the exit code once it is known how that went. */
@@ -118,7 +121,7 @@ async function hostAsWorker(options: RunOptions, link: WorkerLink): Promise<numb
   await link.begin(() => process.kill(process.pid, 'SIGTERM'));
   const { streams, said } = collectingStreams();
   const code = await hostHere(asWorker(options, number), {
-    ...{ argv: [], streams, label: `#${number} ` },
+    ...{ argv: [], streams, link, label: `#${number} ` },
     started: () => link.started(),
   });
   if (code !== STOPPED) await link.failed(said());
@@ -149,7 +152,7 @@ async function hostHere(options: RunOptions, here: Here): Promise<number> {
 
 async function host(options: RunOptions, here: Here): Promise<number> {
   const { streams, started } = here;
-  let notifier: Notifier | null = null;
+  let watch: Watch | undefined;
   const invokedFrom = process.cwd();
   const supervises = options.process.workers > 1;
   const own = new HostProcess(
@@ -161,27 +164,34 @@ async function host(options: RunOptions, here: Here): Promise<number> {
     if (options.reactor !== 'default') installReactor(options.reactor);
     enter(options.rundir);
     own.prepare();
-    const application = supervises
-      ? await supervisorOf(options, here.argv, own, invokedFrom)
-      : await loadApplication(options.target, {
-          from: [process.cwd(), invokedFrom],
-          args: options.args,
-        });
+    const supervisor = supervises ? await supervisorOf(options, here.argv, own, invokedFrom) : null;
+    const application =
+      supervisor === null
+        ? await loadApplication(options.target, {
+            from: [process.cwd(), invokedFrom],
+            args: options.args,
+          })
+        : { service: supervisor, name: supervisedName(options) };
     const wishes = application.service as ProcessWishes; // an Application has them, another service need not
     await own.beginLog();
     await own.settle(wishes);
     // What workers take to stop is theirs to keep to; their supervisor waits.
     const stopTimeout = options.stopTimeout * (supervises ? 2 : 1) + (supervises ? 5 : 0);
-    notifier = serviceNotifier(reactor);
+    watch = await Watch.begin({
+      ...{ application, reactor, supervisor, admin: options.process.admin },
+      link: here.link ?? null,
+    });
+    // What has no rights any more can still say how it is.
+    await own.confine();
     await runApplication({
       ...application,
       ...{ reactor, stopTimeout },
       shed: () => own.shed(wishes),
       started: () => {
-        notifier?.ready(`${application.name} runs`);
+        watch?.started();
         started?.();
       },
-      stopping: () => notifier?.stopping(),
+      stopping: () => watch?.stopping(),
     });
     return STOPPED;
   } catch (error) {
@@ -197,7 +207,7 @@ async function host(options: RunOptions, here: Here): Promise<number> {
     }
     return complain(error, streams);
   } finally {
-    notifier?.close();
+    await watch?.finish();
     await own.finish();
   }
 }
@@ -208,16 +218,20 @@ async function supervisorOf(
   argv: readonly string[],
   own: HostProcess,
   directory: string,
-): Promise<LoadedApplication> {
+): Promise<WorkerSupervisor> {
   const { WorkerSupervisor } = await import('./workers/supervisor.ts');
   const { workers, syslog, logger } = options.process;
   const toTerminal = options.logfile === '-' || syslog !== null || logger !== null;
-  const service = new WorkerSupervisor({
+  return new WorkerSupervisor({
     ...{ workers, argv, directory, stopTimeout: options.stopTimeout, clock: reactor },
     log: toTerminal ? null : (lines) => own.append(lines),
   });
-  const asked = askedFor(options.target);
-  return { service, name: nameOf(asked) ?? asked };
+}
+
+/** What an application is called that is loaded elsewhere. */
+function supervisedName({ target }: RunOptions): string {
+  const asked = askedFor(target);
+  return nameOf(asked) ?? asked;
 }
 
 /** @throws {StartError} */

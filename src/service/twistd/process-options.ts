@@ -24,6 +24,8 @@ export interface ProcessOptions {
   readonly profile: string | null;
   readonly debug: boolean;
   readonly originalname: boolean;
+  /** Where it tells how it is: a port on loopback, or an endpoint's description; null for nowhere. */
+  readonly admin: string | null;
   /** How many processes run the application; with more than one, another one supervises them. */
   readonly workers: number;
   /** Options that do nothing, of which a word is to be said. */
@@ -106,6 +108,11 @@ export const PROCESS_OPTIONS: readonly OptionRow[] = [
     parse: parseWorkers,
   },
   {
+    flags: '--admin <endpoint>',
+    description:
+      'show there over HTTP how the application is: /livez, /readyz, /metrics, /status and a page; a port means one on loopback',
+  },
+  {
     flags: '--chroot <dir>',
     description: 'change the root directory to this, once the application is loaded',
   },
@@ -168,6 +175,7 @@ export interface FoundProcessOptions {
   readonly debug?: true;
   readonly originalname?: true;
   readonly workers: number;
+  readonly admin?: string;
   readonly no_save?: true;
   readonly logfile: string;
   readonly logLevel: LogLevel;
@@ -227,6 +235,7 @@ export function processOptionsOf(
     debug: found.debug === true,
     originalname: found.originalname === true,
     workers: found.workers,
+    admin: found.admin ?? null,
     ignored: found.no_save ? ['--no_save'] : [],
   };
 }

@@ -104,7 +104,12 @@ export class HostProcess {
       // It is this user who will put it aside.
       chownSync(resolve(this.#from, logfile), uid, -1);
     }
-    if (of.chroot !== null) await changeRoot(resolve(this.#from, of.chroot));
+  }
+
+  /** Changes the root directory. What is loaded later has to be in there. @throws {StartError} through the promise */
+  async confine(): Promise<void> {
+    const { chroot } = this.#options.process;
+    if (chroot !== null) await changeRoot(resolve(this.#from, chroot));
   }
 
   /**

@@ -1,11 +1,13 @@
 /** A worker's side of what it and its supervisor say to each other. */
 import { type SharedListener, shareListeners } from '../../../reactor/index.ts';
+import type { ProcessMetrics } from '../../admin/prometheus.ts';
 import { type FromWorker, isMessage, type ToWorker, WORKER_VARIABLE } from './messages.ts';
 
 export class WorkerLink {
   /** Which of the workers this is, from 1 on. */
   readonly number: number;
   readonly #sockets = new Map<string, SharedListener[]>();
+  #metrics: (() => Promise<ProcessMetrics>) | undefined;
 
   private constructor(number: number) {
     this.number = number;
@@ -29,6 +31,7 @@ export class WorkerLink {
         if (!isMessage(message)) return;
         const said = message as ToWorker; // nobody else says such things
         if (said.strand === 'socket') this.#keep(said.address, socket);
+        else if (said.strand === 'report') void this.#report(said.question);
         else resolve();
       });
       process.once('disconnect', () => {
@@ -50,6 +53,16 @@ export class WorkerLink {
   /** @param text why it has not started; resolves when that was said */
   failed(text: string): Promise<void> {
     return new Promise((resolve) => this.#send({ strand: 'failed', text }, undefined, resolve));
+  }
+
+  /** @param metrics how this process stands */
+  tellWhenAsked(metrics: () => Promise<ProcessMetrics>): void {
+    this.#metrics = metrics;
+  }
+
+  async #report(question: number): Promise<void> {
+    const metrics = await this.#metrics?.();
+    if (metrics !== undefined) this.#send({ strand: 'report', question, metrics });
   }
 
   #keep(address: string, socket: unknown): void {

@@ -1,5 +1,7 @@
 /** What a supervisor and its workers say to each other. */
 
+import type { ProcessMetrics } from '../../admin/prometheus.ts';
+
 /** The variable that makes a process a worker: its number, from 1 on. */
 export const WORKER_VARIABLE = 'STRAND_WORKER';
 
@@ -9,14 +11,18 @@ export type FromWorker =
   | { readonly strand: 'bound'; readonly address: string }
   | { readonly strand: 'started' }
   /** It ends without having started. */
-  | { readonly strand: 'failed'; readonly text: string };
+  | { readonly strand: 'failed'; readonly text: string }
+  /** How it stands, to the question of that number. */
+  | { readonly strand: 'report'; readonly question: number; readonly metrics: ProcessMetrics };
 
 /** To a worker. */
 export type ToWorker =
   /** A socket that another one has bound comes with the message. */
   | { readonly strand: 'socket'; readonly address: string }
   /** It has all sockets there are, and is to start. */
-  | { readonly strand: 'start' };
+  | { readonly strand: 'start' }
+  /** It is to say how it stands. */
+  | { readonly strand: 'report'; readonly question: number };
 
 /** Whether this is one of ours: an application may talk over the same channel. */
 export function isMessage(message: unknown): message is { readonly strand: string } {

@@ -5,6 +5,7 @@
 import { rmSync } from 'node:fs';
 import { CancelledError, Deferred } from '../../../deferred/index.ts';
 import type { DelayedCall, ReactorTime, SharedListener } from '../../../reactor/index.ts';
+import type { ProcessMetrics } from '../../admin/prometheus.ts';
 import { backoffPolicy, type RetryPolicy } from '../../backoff.ts';
 import { StartError } from '../../errors.ts';
 import { Logger } from '../../logging/logger.ts';
@@ -17,6 +18,8 @@ const log = new Logger('twistd');
 const HEALTHY = 60;
 /** Seconds that a worker gets to end by itself beyond what its stop may take, before it is killed. */
 const GRACE = 2;
+/** Seconds within which a worker has to say how it stands. */
+const ANSWER = 2;
 
 export interface SupervisorOptions extends WorkerCommand {
   /** How many workers. */
@@ -61,6 +64,20 @@ export class WorkerSupervisor extends Service {
   /** Process ids of the workers, in the order of their places. */
   get pids(): number[] {
     return this.#places.flatMap(({ worker }) => worker?.pid ?? []);
+  }
+
+  /** How the workers stand that say so in time. */
+  async reports(): Promise<ProcessMetrics[]> {
+    const { clock } = this.#options;
+    const asked = this.#places.map(({ worker }) => worker?.report(clock, ANSWER));
+    return (await Promise.all(asked)).filter((report) => report !== null && report !== undefined);
+  }
+
+  /** Why not all of it can serve; null when it can. */
+  notReady(): string | null {
+    const missing = this.#places.filter(({ worker }) => worker === undefined);
+    if (missing.length === 0) return null;
+    return `worker ${missing.map(({ number }) => number).join(', ')} does not run`;
   }
 
   /** Fires when all have started; fails with what the first that could not has said. */

@@ -1,6 +1,7 @@
 /** One worker, as its supervisor sees it. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import type { SharedListener } from '../../../reactor/index.ts';
+import type { ReactorTime, SharedListener } from '../../../reactor/index.ts';
+import type { ProcessMetrics } from '../../admin/prometheus.ts';
 import { type FromWorker, isMessage, type ToWorker, WORKER_VARIABLE } from './messages.ts';
 
 /** What a worker tells. */
@@ -32,6 +33,8 @@ export class WorkerProcess {
   stopping = false;
   readonly #child: ChildProcess;
   #failure = '';
+  #questions = 0;
+  readonly #answers = new Map<number, (metrics: ProcessMetrics | null) => void>();
 
   /** Starts it, with all sockets that there are. */
   constructor(
@@ -62,6 +65,8 @@ export class WorkerProcess {
         listener.bound(said.address, socket);
       } else if (said.strand === 'failed') {
         this.#failure = said.text;
+      } else if (said.strand === 'report') {
+        this.#answers.get(said.question)?.(said.metrics);
       } else if (said.strand === 'started') {
         this.started = true;
         listener.started(this);
@@ -71,6 +76,7 @@ export class WorkerProcess {
     const ended = (how: string): void => {
       if (over) return;
       over = true;
+      for (const answer of this.#answers.values()) answer(null);
       listener.ended(this, how, this.#failure);
     };
     child.once('error', (error) => ended(error.message));
@@ -84,6 +90,21 @@ export class WorkerProcess {
 
   get pid(): number | undefined {
     return this.#child.pid;
+  }
+
+  /** How it stands; null when it does not say within `timeout` seconds. */
+  report(clock: ReactorTime, timeout: number): Promise<ProcessMetrics | null> {
+    const question = ++this.#questions;
+    return new Promise((resolve) => {
+      const late = clock.callLater(timeout, () => answered(null));
+      const answered = (metrics: ProcessMetrics | null): void => {
+        if (!this.#answers.delete(question)) return;
+        if (late.active()) late.cancel();
+        resolve(metrics);
+      };
+      this.#answers.set(question, answered);
+      this.#send({ strand: 'report', question });
+    });
   }
 
   stop(): void {
