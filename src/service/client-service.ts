@@ -57,10 +57,30 @@ type State<P extends IProtocol> =
   | { readonly kind: 'init' }
   | { readonly kind: 'connecting'; readonly link: Link<P>; attempt: Deferred<unknown> | null }
   | { readonly kind: 'connected'; readonly link: Link<P>; readonly protocol: P }
-  | { readonly kind: 'waiting'; readonly retry: DelayedCall }
+  | {
+      readonly kind: 'waiting';
+      readonly retry: DelayedCall;
+      readonly status: ClientServiceStatus<P>;
+    }
   | { readonly kind: 'disconnecting'; readonly link: Link<P> }
   | { readonly kind: 'restarting'; readonly link: Link<P> }
   | { readonly kind: 'stopped' };
+
+/** How a `ClientService` fares. */
+export type ClientServiceStatus<P extends IProtocol = IProtocol> =
+  /** Not started, or stopped. */
+  | { readonly state: 'stopped' }
+  | { readonly state: 'connecting' }
+  | { readonly state: 'connected'; readonly protocol: P }
+  /** It failed, or was lost, for `reason`; attempt `attempt` comes in `delay` seconds. */
+  | {
+      readonly state: 'waiting';
+      readonly reason: Failure | null;
+      readonly attempt: number;
+      readonly delay: number;
+    }
+  /** It is to stop, or to start over, once its connection is closed. */
+  | { readonly state: 'disconnecting' };
 
 interface Waiter<P> {
   readonly deferred: Deferred<P>;
@@ -83,7 +103,8 @@ export class ClientService<P extends IProtocol = IProtocol> extends Service {
   readonly #retryPolicy: RetryPolicy;
   readonly #clock: Pick<ReactorTime, 'callLater'> | undefined;
   readonly #prepareConnection: ((protocol: P) => unknown) | undefined;
-  #state: State<P> = { kind: 'init' };
+  #current: State<P> = { kind: 'init' };
+  readonly #watchers = new Set<(status: ClientServiceStatus<P>) => void>();
   #failedAttempts = 0;
   #waiters: Array<Waiter<P>> = [];
   #stopWaiters: Array<Deferred<void>> = [];
@@ -99,6 +120,47 @@ export class ClientService<P extends IProtocol = IProtocol> extends Service {
     this.#retryPolicy = options.retryPolicy ?? backoffPolicy();
     this.#clock = options.clock;
     this.#prepareConnection = options.prepareConnection;
+  }
+
+  get #state(): State<P> {
+    return this.#current;
+  }
+
+  set #state(next: State<P>) {
+    this.#current = next;
+    if (this.#watchers.size === 0) return;
+    const { status } = this;
+    for (const watcher of [...this.#watchers]) {
+      try {
+        watcher(status);
+      } catch (error) {
+        reportFailure(error, `Unhandled error in what watches ${this}`);
+      }
+    }
+  }
+
+  /** How it fares now. */
+  get status(): ClientServiceStatus<P> {
+    const state = this.#current;
+    switch (state.kind) {
+      case 'connected':
+        return { state: 'connected', protocol: state.protocol };
+      case 'waiting':
+        return state.status;
+      case 'connecting':
+        return { state: 'connecting' };
+      case 'disconnecting':
+      case 'restarting':
+        return { state: 'disconnecting' };
+      default:
+        return { state: 'stopped' };
+    }
+  }
+
+  /** Has `watcher` told each change of `status` in the moment it happens, until what this returns is called. */
+  watchStatus(watcher: (status: ClientServiceStatus<P>) => void): () => void {
+    this.#watchers.add(watcher);
+    return () => this.#watchers.delete(watcher);
   }
 
   /** Begins to connect. Does not wait for the connection: see `whenConnected`. */
@@ -275,7 +337,12 @@ export class ClientService<P extends IProtocol = IProtocol> extends Service {
       reason: reason?.getErrorMessage() ?? 'connection lost',
     });
     const clock = this.#clock ?? processReactor;
-    this.#state = { kind: 'waiting', retry: clock.callLater(delay, () => this.#connect()) };
+    const attempt = this.#failedAttempts;
+    this.#state = {
+      kind: 'waiting',
+      retry: clock.callLater(delay, () => this.#connect()),
+      status: { state: 'waiting', reason, attempt, delay },
+    };
   }
 
   #nextDelay(): number {

@@ -1,5 +1,6 @@
 import { ConnectionPool } from '../adbapi/index.ts';
 import { type Deferred, Failure, maybeDeferred } from '../deferred/index.ts';
+import type { Measurable, Measurement } from '../reactor/index.ts';
 import { ServiceError } from './errors.ts';
 import { type MaybeDeferred, MultiService, type StopResults } from './service.ts';
 
@@ -23,7 +24,7 @@ export class DatabaseNotRunning extends ServiceError {
  * new TCPServer(8080, new Site(new NotesPage(notes))).setServiceParent(notes);
  * // in NotesPage: await this.notes.pool.runQuery('select * from notes');
  */
-export class ConnectionPoolService extends MultiService {
+export class ConnectionPoolService extends MultiService implements Measurable {
   readonly #args: ConstructorParameters<typeof ConnectionPool>;
   #pool: ConnectionPool | null = null;
   /** Whether the pool is prepared, and others may use it. */
@@ -38,6 +39,16 @@ export class ConnectionPoolService extends MultiService {
   get pool(): ConnectionPool {
     if (this.#ready && this.#pool !== null) return this.#pool;
     throw new DatabaseNotRunning('Cannot use the database: its service does not run');
+  }
+
+  /** Why it cannot serve, for people; null when it can. */
+  notReady(): string | null {
+    return this.#ready && this.#pool !== null ? null : 'its database is not open';
+  }
+
+  /** The pool's numbers; none while it does not run. */
+  measurements(): Measurement[] {
+    return this.#pool?.measurements() ?? [];
   }
 
   /** Called each time it starts, before the services in it do: for tables that have to be there. When it fails, the start does, and the pool is closed. Override it. */

@@ -1,4 +1,5 @@
 /** Services: the tree an application is made of, what listens and connects in it, and its log. */
+export type { KnowsReadiness, ProcessReport, ServiceReport } from './admin/index.ts';
 export { Application, type ApplicationOptions } from './application.ts';
 export { type BackoffOptions, backoffPolicy, type RetryPolicy } from './backoff.ts';
 export {
@@ -45,6 +46,11 @@ export {
 } from './internet.ts';
 export * from './logging/index.ts';
 export {
+  type MonitoredOptions,
+  ProcessMonitor,
+  type ProcessMonitorOptions,
+} from './process-monitor.ts';
+export {
   type IService,
   type IServiceCollection,
   type MaybeDeferred,
@@ -55,9 +61,16 @@ export {
 export {
   type CommandDescription,
   defineOptions,
+  type OperandsDescription,
   type OptionSpec,
   type OptionTable,
   type OptionValues,
   type ParsesOptions,
 } from './twistd/command-options.ts';
+export {
+  type ConfigOptions,
+  type ConfigValue,
+  defineConfig,
+  type StrandConfig,
+} from './twistd/config.ts';
 export * from './windows/index.ts';

@@ -65,8 +65,12 @@ describe('ConnectionPoolService', () => {
     const started = notes.startService();
     expect([log, notes.running]).to.deep.equal([[], false]);
     expect(() => notes.pool).to.throw(DatabaseNotRunning);
+    expect(notes.notReady()).to.equal('its database is not open');
     await started;
     expect([log, notes.running]).to.deep.equal([['prepared', 'start'], true]);
+    expect(notes.notReady()).to.equal(null);
+    const names = notes.measurements().map(({ name }) => name);
+    expect(names).to.include('strand_pool_connections_open');
     const stopped = notes.stopService();
     expect(log).to.deep.equal(['prepared', 'start', 'stop']);
     // What stops still has its database.

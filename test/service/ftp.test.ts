@@ -74,6 +74,23 @@ describe('twistd ftp', function () {
     expect(readFileSync(log, 'utf8')).to.match(/ 5 \/hello\.txt b _ o a anonymous ftp 0 \* c$/m);
   });
 
+  it('removes what uploads have left behind that a crash cut short, if it is to, and says so', async () => {
+    const left = join(root, 'in', '.upload-0123456789abcdef01234567.part');
+    for (const [args, isRemoved] of [
+      [['--keep-unfinished'], false],
+      [[], false],
+      [['--sweep-uploads', '0'], true],
+    ] as const) {
+      writeFileSync(left, 'part');
+      const child = start(['ftp', '--root', root, ...local, ...args]);
+      const port = await child.port();
+      if (isRemoved) await child.waitForLine(/Removed 1 unfinished uploads below/);
+      else expect((await curl(`ftp://127.0.0.1:${port}/hello.txt`)).text).to.equal('hello');
+      expect(existsSync(left)).to.equal(!isRemoved);
+      await child.stop();
+    }
+  });
+
   it('gives users folders of their own, with permissions and quotas', async () => {
     const passwords = join(folder, 'passwords');
     const home = join(folder, 'home');
@@ -150,6 +167,16 @@ describe('twistd ftp', function () {
     ['a certificate without a key', ['--certificate', 'x'], /go together$/],
     ['TLS without a certificate', ['--require-tls'], /^TLS needs --certificate/],
     ['an address without ports', ['--passive-address', '192.0.2.1'], /needs --passive-ports/],
+    [
+      'users of two kinds',
+      ['--user', 'a:b', '--password-file', 'x'],
+      /--user and --password-file exclude each other$/,
+    ],
+    [
+      'both to sweep and not to',
+      ['--keep-unfinished', '--sweep-uploads', '9'],
+      /exclude each other$/,
+    ],
     ['permissions that there are not', ['--permissions', 'xyz'], /--permissions/],
     ['a rate of nothing', ['--max-rate', '0'], /--max-rate/],
   ] as const) {
@@ -163,6 +190,11 @@ describe('twistd ftp', function () {
     expect(() => makeService(options)).to.throw(UsageError, /^Bad value "\/no" of --certificate/);
   });
 
+  it('has no option whose name begins with "no": it would be taken for the opposite of another', () => {
+    const given = parsed('--passive-only', '--keep-unfinished');
+    expect([given.passiveOnly, given.keepUnfinished]).to.deep.equal([true, true]);
+  });
+
   it('takes every option there is', () => {
     const service = makeService(
       parsed(
@@ -170,12 +202,13 @@ describe('twistd ftp', function () {
         ...['--permit', '/in=elw', '--quota-files', '10', '--links', 'never', '--keep-partial'],
         ...['--sync', '--file-mode', '640', '--directory-mode', '750', '--owner', 'o'],
         ...['--group', 'g', '--passive-ports', '5000', '--passive-address', '192.0.2.1'],
-        ...['--no-active', '--allow-foreign-data', '--allow-low-ports', '--host', 'a.example'],
+        ...['--passive-only', '--allow-foreign-data', '--allow-low-ports', '--host', 'a.example'],
         ...['--welcome', 'Hi', '--time-out', '9', '--login-timeout', '9', '--dtp-timeout', '9'],
         ...['--stall-timeout', '9', '--handshake-timeout', '9', '--drain-timeout', '0'],
         ...['--max-sessions', '9', '--max-sessions-per-peer', '9', '--max-sessions-per-user', '9'],
         ...['--max-login-failures', '9', '--max-peer-login-failures', '9', '--login-window', '9'],
         ...['--max-rate', '9', '--max-user-rate', '9', '--max-file-size', '9'],
+        ...['--sweep-uploads', '9'],
         ...['--max-line-length', '99', '--max-queued-commands', '9', '--max-stat-names', '9'],
       ),
     );

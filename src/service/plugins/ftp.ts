@@ -146,7 +146,7 @@ export const Options = defineOptions(
       description:
         'when it begins, remove what uploads have left behind that a crash cut short, if nobody has written to it for so long (default: 86400)',
     },
-    noSweep: { type: 'flag', description: 'leave such files where they are' },
+    keepUnfinished: { type: 'flag', description: 'leave such files where they are' },
     sync: { type: 'flag', description: 'wait for the disk before an upload is said to be stored' },
     fileMode: { ...octal, description: 'permissions of new files (default: 666 less the umask)' },
     directoryMode: { ...octal, description: 'permissions of new folders (default: 777 less it)' },
@@ -169,7 +169,7 @@ export const Options = defineOptions(
       ...{ type: 'parsed', value: '[NETWORK=]ADDRESS', repeat: true, parse: passiveAddress },
       description: 'where clients find these ports: the address of a router before this machine',
     },
-    noActive: { type: 'flag', description: 'connect to no client: passive transfers only' },
+    passiveOnly: { type: 'flag', description: 'connect to no client' },
     allowForeignData: {
       type: 'flag',
       description: 'take data connections of other hosts, and make them: this helps attackers',
@@ -196,8 +196,8 @@ export const Options = defineOptions(
       if (values.user.length > 0 && values.passwordFile !== undefined) {
         throw new UsageError('Options --user and --password-file exclude each other');
       }
-      if (values.noSweep && values.sweepUploads !== undefined) {
-        throw new UsageError('Options --sweep-uploads and --no-sweep exclude each other');
+      if (values.keepUnfinished && values.sweepUploads !== undefined) {
+        throw new UsageError('Options --sweep-uploads and --keep-unfinished exclude each other');
       }
       if ((certificate === undefined) !== (privkey === undefined)) {
         throw new UsageError('Options --certificate and --privkey go together');
@@ -273,8 +273,8 @@ export function makeService(options: FTPOptions): MultiService {
 }
 
 /** Begins to look for what a crash has left, and does not keep anybody waiting for it. */
-function sweep({ root, home, noSweep, sweepUploads: olderThan }: FTPOptions): void {
-  if (noSweep) return;
+function sweep({ root, home, keepUnfinished, sweepUploads: olderThan }: FTPOptions): void {
+  if (keepUnfinished) return;
   const folders = [...new Set([root, home ?? root].map((folder) => resolve(folder)))];
   const options = olderThan === undefined ? {} : { olderThan };
   for (const folder of folders) {
@@ -338,7 +338,7 @@ function settingsOf(options: FTPOptions): FTPFactoryOptions {
     requireSessionReuse: options.requireSessionReuse,
     allowForeignData: options.allowForeignData,
     allowLowPorts: options.allowLowPorts,
-    allowActive: !options.noActive,
+    allowActive: !options.passiveOnly,
     hosts: options.host.length > 0 ? options.host : undefined,
     transferLog: options.transferLog === undefined ? undefined : resolve(options.transferLog),
     onEvent: options.verbose ? logged : undefined,

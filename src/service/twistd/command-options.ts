@@ -78,8 +78,21 @@ export type OptionValue<S> = S extends { repeat: true }
 /** What a table gives once a command line has been read. */
 export type OptionValues<T extends OptionTable> = { readonly [K in keyof T]: OptionValue<T[K]> };
 
+/** Arguments that are no options. */
+export interface OperandsDescription {
+  /** What the help calls them: 'COMMAND'. */
+  readonly name: string;
+  readonly description: string;
+  /** How many there have to be. Default 0. */
+  readonly min?: number;
+  /** Whether all that follows the first of them is one too, options included: a command line of another program's. Default false. */
+  readonly commandLine?: boolean;
+}
+
 /** What goes with a table. */
 export interface CommandDescription {
+  /** Arguments that are no options; none are taken unless they are described. */
+  readonly operands?: OperandsDescription;
   /** What the command does, in a sentence, for its help. */
   readonly description?: string;
   /** What stands in the help after the options. */
@@ -90,6 +103,8 @@ export interface CommandDescription {
 
 /** Options that read a command line. */
 export interface ParsesOptions {
+  /** The arguments that are no options. */
+  readonly operands: readonly string[];
   /**
    * @param name what the program is called in the help
    * @throws {UsageError}
@@ -114,9 +129,16 @@ export function defineOptions<const T extends OptionTable>(
   } = {},
 ): new () => OptionValues<T> & ParsesOptions {
   class Options implements ParsesOptions {
+    #operands: readonly string[] = [];
+
+    get operands(): readonly string[] {
+      return this.#operands;
+    }
+
     parseOptions(args: readonly string[], name = 'twistd'): void {
-      const values = readOptions(table, args, name, command);
+      const { values, operands } = readOptions(table, args, name, command);
       Object.assign(this, values);
+      this.#operands = operands;
       // The table made these values, so they are of its types.
       command.check?.(values as OptionValues<T>);
     }
@@ -129,17 +151,21 @@ function readOptions(
   table: OptionTable,
   args: readonly string[],
   name: string,
-  { description, epilog }: Omit<CommandDescription, 'check'>,
-): Record<string, unknown> {
+  { description, epilog, operands }: Omit<CommandDescription, 'check'>,
+): { readonly values: Record<string, unknown>; readonly operands: readonly string[] } {
   const { Command, CommanderError } = commander();
   let shown = '';
   const command = new Command(name)
-    .usage('[options]')
+    .usage(operands === undefined ? '[options]' : `[options] ${operands.name}`)
     .helpOption('-h, --help', 'show this text and exit')
     .allowExcessArguments()
     .exitOverride()
     .configureOutput({ writeOut: (text) => (shown += text), writeErr: () => {} });
   if (description !== undefined) command.description(description);
+  if (operands?.commandLine) command.passThroughOptions();
+  if (operands !== undefined) {
+    command.addHelpText('after', `\n${operands.name}: ${operands.description}`);
+  }
   if (epilog !== undefined) command.addHelpText('after', `\n${epilog}`);
   for (const [key, spec] of Object.entries(table)) command.addOption(optionOf(key, spec));
   try {
@@ -151,10 +177,13 @@ function readOptions(
     throw new UsageError(text.charAt(0).toUpperCase() + text.slice(1), { cause: error });
   }
   const [operand] = command.args;
-  if (operand !== undefined) {
+  if (operands === undefined && operand !== undefined) {
     throw new UsageError(`Unexpected argument ${JSON.stringify(operand)}`);
   }
-  return Object.fromEntries(
+  if (command.args.length < (operands?.min ?? 0)) {
+    throw new UsageError(`${operands?.name} is missing: ${operands?.description}`);
+  }
+  const values = Object.fromEntries(
     Object.entries(table).map(([key, spec]) => {
       const value: unknown = command.getOptionValue(key);
       if (value === undefined && 'required' in spec && spec.required) {
@@ -164,6 +193,7 @@ function readOptions(
       return [key, value === undefined && spec.repeat ? [] : value];
     }),
   );
+  return { values, operands: command.args };
 }
 
 function optionOf(key: string, spec: OptionSpec): Option {

@@ -6,8 +6,8 @@ import { inspect } from 'node:util';
 import { LoadError, UsageError } from '../errors.ts';
 import { describeService, type IService, Service } from '../service.ts';
 import { isModule, recogniseModules } from './module-kind.ts';
-import { askedFor, type Target } from './options.ts';
 import { findPlugin, listPlugins } from './plugins.ts';
+import { askedFor, type Target } from './target.ts';
 
 /** What the file of an application may end in. */
 const EXTENSIONS: readonly string[] = ['.ts', '.js', '.mts', '.mjs', '.cts', '.cjs'];
@@ -49,7 +49,7 @@ export async function loadApplication(
  * @throws {UsageError} if it is a sub-command that is not there
  */
 export function findModule(target: Target, from: readonly string[]): string {
-  if (target.kind === 'plugin') return findPlugin(target.name, from).file;
+  if (target.kind === 'plugin') return target.file ?? findPlugin(target.name, from).file;
   const tried: string[] = [];
   const folders = [...new Set(from)];
   const asked = askedFor(target);
@@ -129,7 +129,8 @@ function entryOf(exports: unknown): string | null {
   return null;
 }
 
-async function importModule(file: string, asked: string): Promise<Record<string, unknown>> {
+/** Imports a module, and says what is wrong when that fails. @throws {LoadError} through the promise */
+export async function importModule(file: string, asked: string): Promise<Record<string, unknown>> {
   try {
     if (/\.tsx?$/.test(file) || (file.endsWith('.js') && isModule(file))) recogniseModules();
     return await settled(import(pathToFileURL(file).href));

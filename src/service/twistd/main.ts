@@ -8,12 +8,14 @@ import { Logger } from '../logging/logger.ts';
 import { globalLogPublisher, writeToStandardError } from '../logging/publisher.ts';
 import { collectFrameworkEvents } from '../logging/start-logging.ts';
 import { type StatusReporter, startDaemon, statusReporter } from '../posix/daemonize.ts';
+import { loadConfig } from './config.ts';
 import { loadApplication, nameOf } from './load.ts';
-import { askedFor, parseOptions, type Request, type RunOptions } from './options.ts';
+import { parseOptions, type Request, type RunOptions } from './options.ts';
 import { HostProcess, type ProcessWishes } from './process.ts';
 import { asSupervisor, asWorker } from './process-options.ts';
 import { runApplication } from './runner.ts';
 import { manageService, runService } from './service-manager.ts';
+import { askedFor } from './target.ts';
 import { Watch } from './watched.ts';
 import { WorkerLink } from './workers/link.ts';
 import type { WorkerSupervisor } from './workers/supervisor.ts';
@@ -48,7 +50,7 @@ export async function main(
 ): Promise<number> {
   let request: Request;
   try {
-    request = parseOptions(argv);
+    request = parseOptions(argv, process.platform, await loadConfig(process.cwd()));
   } catch (error) {
     return complain(error, streams);
   }

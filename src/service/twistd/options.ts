@@ -25,6 +25,7 @@ import {
   serviceOptionsOf,
   withBareWaitLast,
 } from '../windows/cli-options.ts';
+import { configuredPlugin, type LoadedConfig, wordsOf } from './config.ts';
 import { badValue, type OptionRow } from './option-row.ts';
 import { listPlugins } from './plugins.ts';
 import {
@@ -36,18 +37,7 @@ import {
   REFUSED_OPTIONS,
 } from './process-options.ts';
 import type { ServiceCommand, ServiceProcess } from './service-manager.ts';
-
-/** What to host, as it was asked for. */
-export type Target =
-  | { readonly kind: 'name'; readonly name: string }
-  | { readonly kind: 'file'; readonly file: string }
-  /** A sub-command: one of ours, or of an installed package. */
-  | { readonly kind: 'plugin'; readonly name: string };
-
-/** What a target was called on the command line. */
-export function askedFor(target: Target): string {
-  return target.kind === 'file' ? target.file : target.name;
-}
+import type { Target } from './target.ts';
 
 /** A command line that asks for an application to be hosted. */
 export interface RunOptions {
@@ -174,11 +164,25 @@ ${Object.entries(SERVICE_VERBS)
 
 /**
  * Reads a command line (without the names of node and twistd).
+ * @param config what the project wants each time; the command line goes before
  * @throws {UsageError}
  */
 export function parseOptions(
   argv: readonly string[],
   platform: NodeJS.Platform = process.platform,
+  config: LoadedConfig | null = null,
+): Request {
+  const request = readOptions(argv, platform, config);
+  const defaults = wordsOf(config?.twistd);
+  // What a project wants each time is for hosting.
+  if (request.kind !== 'run' || defaults.length === 0) return request;
+  return readOptions([...defaults, ...argv], platform, config);
+}
+
+function readOptions(
+  argv: readonly string[],
+  platform: NodeJS.Platform,
+  config: LoadedConfig | null,
 ): Request {
   const end = argv.indexOf('--');
   const own = end < 0 ? argv : argv.slice(0, end);
@@ -186,11 +190,13 @@ export function parseOptions(
 
   const at = subCommandIn(own);
   if (at !== null) {
-    const request = parseOptions([...own.slice(0, at), '--service', own[at] ?? ''], platform);
+    const name = own[at] ?? '';
+    const request = readOptions([...own.slice(0, at), '--service', name], platform, config);
     if (request.kind !== 'run') return request;
-    const { options } = request;
-    const target = { kind: 'plugin', name: askedFor(options.target) } as const;
-    return { kind: 'run', options: { ...options, target, args: argv.slice(at + 1) } };
+    const file = configuredPlugin(config, name);
+    const target: Target = { kind: 'plugin', name, ...(file === undefined ? {} : { file }) };
+    const args = [...wordsOf(config?.options?.[name]), ...argv.slice(at + 1)];
+    return { kind: 'run', options: { ...request.options, target, args } };
   }
 
   let shown = '';
@@ -203,7 +209,7 @@ export function parseOptions(
     )
     .helpOption('-h, --help', 'show this text and exit')
     .version(`twistd (Strand) ${frameworkVersion()}`, '--version', 'show the version and exit')
-    .addHelpText('after', () => subCommandsHelp() + VERBS_HELP + EXAMPLES)
+    .addHelpText('after', () => subCommandsHelp(config) + VERBS_HELP + EXAMPLES)
     .allowExcessArguments()
     .exitOverride()
     .configureOutput({ writeOut: (text) => (shown += text), writeErr: () => {} });
@@ -262,9 +268,14 @@ export function parseOptions(
   return { kind: 'run', options: { ...run, target } };
 }
 
-function subCommandsHelp(): string {
+function subCommandsHelp(config: LoadedConfig | null): string {
   const { plugins, broken } = listPlugins([process.cwd()]);
-  const lines = plugins.map(({ name, description }) => `  ${name.padEnd(10)} ${description}`);
+  const own = Object.entries(config?.plugins ?? {}).map(([name, { description = '' }]) => {
+    return { name, description };
+  });
+  const lines = [...plugins, ...own].map(
+    ({ name, description }) => `  ${name.padEnd(10)} ${description}`,
+  );
   const faults = broken.map(({ origin, problem }) => `  (${problem}, in ${origin})`);
   return `\nApplications that are there (see twistd NAME --help):\n${[...lines, ...faults].join('\n')}\n`;
 }

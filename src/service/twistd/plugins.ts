@@ -35,6 +35,7 @@ export interface FoundPlugins {
 /** What comes with the framework: names, what each does, and where it is from here. */
 const OWN: ReadonlyArray<readonly [name: string, description: string, module: string]> = [
   ['ftp', 'serve a folder over FTP', '../plugins/ftp'],
+  ['procmon', 'keep another program running', '../plugins/procmon'],
   ['web', 'serve a folder over HTTP', '../plugins/web'],
 ];
 

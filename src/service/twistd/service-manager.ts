@@ -4,7 +4,8 @@ import { givenSystemdOptions, type SystemdCliOptions } from '../posix/systemd/op
 import type { VerbRequest } from '../windows/cli-context.ts';
 import type { HostOptions, ServiceCliOptions } from '../windows/cli-options.ts';
 import type { Streams } from './main.ts';
-import { askedFor, type RunOptions, type Target } from './options.ts';
+import type { RunOptions } from './options.ts';
+import { askedFor, type Target } from './target.ts';
 
 /** A command, and the application that it is about. */
 export interface ServiceCommand {

@@ -2,7 +2,8 @@
 import { basename, dirname, extname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { UsageError } from '../../errors.ts';
-import { askedFor, type RunOptions, type Target } from '../../twistd/options.ts';
+import type { RunOptions } from '../../twistd/options.ts';
+import { askedFor, type Target } from '../../twistd/target.ts';
 import type { HostOptions, ServiceCliOptions } from '../../windows/cli-options.ts';
 import type { SystemdCliOptions } from './options.ts';
 import type { UnitDescription } from './unit.ts';

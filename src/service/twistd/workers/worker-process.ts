@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { ReactorTime, SharedListener } from '../../../reactor/index.ts';
 import type { ProcessMetrics } from '../../admin/prometheus.ts';
+import { Lines } from '../../lines.ts';
 import { type FromWorker, isMessage, type ToWorker, WORKER_VARIABLE } from './messages.ts';
 
 /** What a worker tells. */
@@ -21,9 +22,6 @@ export interface WorkerCommand {
   /** Where what a worker writes goes, line by line; null for this process's own streams. */
   readonly log: ((lines: string) => void) | null;
 }
-
-/** What a line may take that a worker writes, in characters; longer ones are cut in two. */
-const LONGEST_LINE = 64 * 1024;
 
 export class WorkerProcess {
   readonly number: number;
@@ -126,17 +124,7 @@ export class WorkerProcess {
 }
 
 function byLines(stream: NodeJS.ReadableStream, log: (lines: string) => void): void {
-  let rest = '';
-  stream.on('data', (text: string) => {
-    const at = text.lastIndexOf('\n') + 1;
-    if (at === 0 && rest.length + text.length < LONGEST_LINE) {
-      rest += text;
-      return;
-    }
-    log(rest + (at === 0 ? `${text}\n` : text.slice(0, at)));
-    rest = at === 0 ? '' : text.slice(at);
-  });
-  stream.on('end', () => {
-    if (rest !== '') log(`${rest}\n`);
-  });
+  const lines = new Lines((line) => log(`${line}\n`));
+  stream.on('data', (text: string) => lines.add(text));
+  stream.on('end', () => lines.end());
 }
