@@ -180,7 +180,7 @@ describe('The house', () => {
 });
 
 describe('The documentation', () => {
-  const listings = /<!-- (docs\/examples\/[\w-]+\.ts) -->\n```ts\n([\s\S]*?)```/g;
+  const listings = /<!-- (docs\/examples\/[\w.-]+\.ts) -->\n```ts\n([\s\S]*?)```/g;
   const pages = [
     'README.md',
     ...readdirSync(join(ROOT, 'docs'))
