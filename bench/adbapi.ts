@@ -1,9 +1,7 @@
 /**
- * Database pools: `npx tsx bench/adbapi.ts`. Peers that are not installed are left out and said so: put `sqlite3`, `tarn` and `generic-pool` into a folder and name it in `STRAND_BENCH_PEERS`.
- * Rounds alternate and the median counts.
+ * Database pools: `npx tsx bench/adbapi.ts`, or with the names of parts (`pool`, `sqlite`, `postgres`). Rounds alternate and the median counts. Peers that are not installed are left out, and it says how to install them.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
@@ -14,70 +12,11 @@ import type { PoolLimits, ResourceSource } from '../src/adbapi/pool/limits.ts';
 import { ResourcePool } from '../src/adbapi/pool/resource-pool.ts';
 import { Waiter } from '../src/adbapi/pool/waiting-line.ts';
 import { reactor } from '../src/reactor/index.ts';
+import { ABREAST, contest, median, type Once, peerPackage, ROUNDS } from './adbapi-contest.ts';
+import { postgres } from './adbapi-postgres.ts';
 import { type BenchRow, printRows } from './lib.ts';
 
-const ROUNDS = 7;
-const ABREAST = 50;
 const ROWS = 10_000;
-
-const require = createRequire(join(process.env['STRAND_BENCH_PEERS'] ?? process.cwd(), 'peers.js'));
-
-/** A package that may not be there, as its own types would say. */
-function peer<T>(name: string): T | undefined {
-  try {
-    return require(name) as T; // what require returns has no type
-  } catch {
-    return undefined;
-  }
-}
-
-function median(values: number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
-}
-
-type Once = (n: number) => PromiseLike<unknown>;
-
-/** Times a second, `ABREAST` of them under way at a time. */
-async function rate(once: Once, count: number): Promise<number> {
-  let left = count;
-  const start = performance.now();
-  const lane = async (): Promise<void> => {
-    while (left > 0) await once(left--);
-  };
-  await Promise.all(Array.from({ length: ABREAST }, lane));
-  return (count * 1000) / (performance.now() - start);
-}
-
-async function contest(
-  name: string,
-  count: number,
-  ours: Once,
-  peers: ReadonlyArray<readonly [name: string, once: Once]>,
-  note?: string,
-): Promise<BenchRow[]> {
-  const our: number[] = [];
-  const theirs = peers.map((): number[] => []);
-  for (let round = -1; round < ROUNDS; round++) {
-    const mine = await rate(ours, count);
-    if (round >= 0) our.push(mine);
-    for (const [index, [, once]] of peers.entries()) {
-      const their = await rate(once, count);
-      if (round >= 0) theirs[index]?.push(their);
-    }
-  }
-  return peers.map(([peerName], index) => {
-    const row: BenchRow = {
-      name,
-      ours: median(our),
-      peer: median(theirs[index] ?? []),
-      peerName,
-      unit: 'per s',
-      ratio: median(our) / median(theirs[index] ?? []),
-    };
-    if (note !== undefined) row.note = note;
-    return row;
-  });
-}
 
 // ---------------------------------------------------------------------------------------------- SQLite
 
@@ -114,7 +53,7 @@ async function sqlite(folder: string): Promise<BenchRow[]> {
   await Promise.all(Array.from({ length: 10 }, () => pool.runQuery(READ, [1])));
   const peers: Array<readonly [string, Once]> = [];
   const ends: Array<() => void> = [];
-  const sqlite3 = peer<Sqlite3>('sqlite3');
+  const sqlite3 = peerPackage<Sqlite3>('sqlite3');
   if (sqlite3 !== undefined) {
     const database = new sqlite3.Database(filename);
     ends.push(() => database.close());
@@ -129,7 +68,7 @@ async function sqlite(folder: string): Promise<BenchRow[]> {
         }),
     ]);
   }
-  const Better = peer<BetterSqlite>('better-sqlite3');
+  const Better = peerPackage<BetterSqlite>('better-sqlite3');
   if (Better !== undefined) {
     const database = new Better(filename);
     const statement = database.prepare(READ);
@@ -291,7 +230,7 @@ async function theirPool(acquire: () => Promise<object>, release: (resource: obj
 
 async function poolOverhead(): Promise<BenchRow[]> {
   const peers: Array<readonly [string, () => Promise<number>]> = [];
-  const tarn = peer<Tarn>('tarn');
+  const tarn = peerPackage<Tarn>('tarn');
   if (tarn !== undefined) {
     peers.push([
       'tarn',
@@ -306,7 +245,7 @@ async function poolOverhead(): Promise<BenchRow[]> {
       },
     ]);
   }
-  const generic = peer<GenericPool>('generic-pool');
+  const generic = peerPackage<GenericPool>('generic-pool');
   if (generic !== undefined) {
     peers.push([
       'generic-pool',
@@ -343,13 +282,26 @@ async function poolOverhead(): Promise<BenchRow[]> {
   }));
 }
 
-export async function run(): Promise<BenchRow[]> {
+const PARTS: ReadonlyMap<string, (folder: string) => Promise<BenchRow[]>> = new Map([
+  ['pool', poolOverhead],
+  ['sqlite', sqlite],
+  ['postgres', postgres],
+]);
+
+/** @param parts those that are wanted; all if there are none */
+export async function run(parts: readonly string[] = []): Promise<BenchRow[]> {
   const folder = mkdtempSync(join(tmpdir(), 'strand-bench-'));
+  const rows: BenchRow[] = [];
   try {
-    return [...(await poolOverhead()), ...(await sqlite(folder))];
+    for (const [name, part] of PARTS) {
+      if (parts.length === 0 || parts.includes(name)) rows.push(...(await part(folder)));
+    }
+    return rows;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) printRows(await run());
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+  printRows(await run(process.argv.slice(2)));
+}

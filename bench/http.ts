@@ -35,6 +35,8 @@ const PIPELINED: Load = { name: 'the same, 16 at a time', path: '/', script: 'ht
 const TREE: Load = { name: 'HTTP, 100 resources, JSON', path: '/', script: 'http-tree.lua' };
 const POST: Load = { name: 'HTTP POST of 64 KiB', path: '/', script: 'http-post.lua' };
 const FILE: Load = { name: 'HTTP, a file of 1 MiB', path: '/files/mebibyte.bin' };
+/** Too large to be kept in memory: each time it comes from the disk, or from the system's cache of that. */
+const LARGE: Load = { name: 'HTTP, a file of 4 MiB', path: '/files/large.bin' };
 
 const NODE: Contender = { name: 'node:http', command: [process.execPath, peer('http-node.mjs')] };
 const FASTIFY: Contender = {
@@ -161,6 +163,7 @@ export async function run(): Promise<BenchRow[]> {
   const folder = mkdtempSync(join(tmpdir(), 'strand-bench-'));
   try {
     writeFileSync(join(folder, 'mebibyte.bin'), Buffer.alloc(MEBIBYTE, 'x'));
+    writeFileSync(join(folder, 'large.bin'), Buffer.alloc(4 * MEBIBYTE, 'x'));
     const mine = [...ours('http-strand'), folder];
     const rows: BenchRow[] = [];
     if (has('wrk', 'sh', '-c', 'command -v wrk')) {
@@ -178,7 +181,9 @@ export async function run(): Promise<BenchRow[]> {
       rows.push(await compare(PIPELINED, mine, NODE));
       for (const other of [FASTIFY, NODE]) rows.push(await compare(TREE, mine, other));
       rows.push(await compare(POST, mine, NODE));
-      if (engine !== undefined) rows.push(await compare(FILE, mine, engine));
+      if (engine !== undefined) {
+        for (const file of [FILE, LARGE]) rows.push(await compare(file, mine, engine));
+      }
     }
     return [...rows, ...(await memoryRow(mine))];
   } finally {

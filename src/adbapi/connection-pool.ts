@@ -1,26 +1,25 @@
 /** A pool of database connections whose results are Deferreds (Twisted: `twisted.enterprise.adbapi.ConnectionPool`). */
 import { inspect } from 'node:util';
 import { Deferred, type Failure, fail, getDefaultClock, succeed } from '../deferred/index.ts';
-import { logEvent, type ReactorTime, type TriggerID } from '../reactor/index.ts';
+import {
+  logEvent,
+  type Measurable,
+  type Measurement,
+  type ReactorTime,
+  type TriggerID,
+} from '../reactor/index.ts';
 import type { Connection } from './connection.ts';
 import type { StatementOptions } from './cursor.ts';
-import type {
-  Driver,
-  DriverOptions,
-  ErrorKind,
-  Params,
-  PoolReactor,
-  Result,
-  Row,
-} from './driver.ts';
+import type { Driver, DriverOptions, ErrorKind, Params, PoolReactor, Row } from './driver.ts';
 import { checkDriver, type DriverSpec, findDriver } from './drivers/registry.ts';
 import { promised } from './eventually.ts';
 import { Interaction, type InteractionHost, type InteractionOptions } from './interaction.ts';
 import { openSession } from './open-session.ts';
-import { checkSQL } from './operation.ts';
+import { checkParams, checkSQL } from './operation.ts';
 import { limitsOf, type PoolOptions, type ResolvedOptions, resolveOptions } from './options.ts';
 import type { Lease } from './pool/lease.ts';
 import type { ResourceSource } from './pool/limits.ts';
+import { measurementsOf } from './pool/measurements.ts';
 import { Reminder } from './pool/reminder.ts';
 import { ResourcePool } from './pool/resource-pool.ts';
 import { describeStats, type PoolStats } from './pool/stats.ts';
@@ -54,7 +53,7 @@ type Given<T> = Deferred<Exclude<Awaited<T>, Failure>>;
  * await pool.close();
  * ```
  */
-export class ConnectionPool {
+export class ConnectionPool implements Measurable {
   /** What messages, the log and metrics call it. */
   readonly name: string;
   readonly #options: ResolvedOptions;
@@ -142,11 +141,13 @@ export class ConnectionPool {
     this.#over = true;
     this.#watchdog.stop();
     this.#balance.stop();
-    const driver = this.#driver;
+    // One that is still being loaded has to let go as well.
+    const loading = this.#loading?.catch(() => null);
     this.#make = null;
+    const close = async (): Promise<unknown> => (await loading)?.close?.();
     try {
       // What a driver cannot let go of is not waited for longer than for a statement that does not stop.
-      await Deferred.fromPromise(promised(() => driver?.close?.())).addTimeout(
+      await Deferred.fromPromise(promised(close)).addTimeout(
         this.#options.cp_cancel_timeout,
         this.#reactor,
         () => undefined,
@@ -184,31 +185,32 @@ export class ConnectionPool {
     params?: Params,
     options?: StatementOptions,
   ): Deferred<R[]> {
-    return this.#statement(sql, params, options).addCallback(
-      (result) => result.rows as R[], // what the columns are is for the caller to know
-    ) as Deferred<R[]>; // an array is what it is
+    return this.#statement(sql, params, options, true) as Deferred<R[]>; // what the columns are is for the caller to know
   }
 
   /** Runs one statement whose result does not matter. */
   runOperation(sql: string, params?: Params, options?: StatementOptions): Deferred<void> {
-    return this.#statement(sql, params, options).addCallback(() => {});
+    return this.#statement(sql, params, options, false) as Deferred<void>; // it gives undefined
   }
 
   #statement(
     sql: string,
     params: Params | undefined,
     options: StatementOptions | undefined,
-  ): Deferred<Result> {
+    rows: boolean,
+  ): Deferred<unknown> {
     try {
       checkSQL(sql);
+      checkParams(params);
     } catch (error) {
       return fail(error);
     }
     const { cp_statement_timeout } = this.#options;
     const seconds = options?.timeout === undefined ? cp_statement_timeout : options.timeout;
-    const statement = new Statement(this.#work, sql, params, seconds, this.#stack(this.#statement));
+    const stack = this.#stack(this.#statement);
+    const statement = new Statement(this.#work, sql, params, seconds, rows, stack);
     this.#request(statement);
-    return statement.deferred;
+    return statement.deferred as Deferred<unknown>; // rows or nothing
   }
 
   /**
@@ -300,6 +302,12 @@ export class ConnectionPool {
       ...this.#pool.stats(),
       max: this.#driver === null ? this.#options.cp_max : this.#limits.max,
     };
+  }
+
+  /** The same numbers as monitoring systems take them, named `strand_pool_...`, with the pool's name and its driver's as labels. */
+  measurements(): Measurement[] {
+    const driver = this.#driver?.name ?? (typeof this.#spec === 'string' ? this.#spec : '');
+    return measurementsOf(this.stats(), { pool: this.name, driver });
   }
 
   /** `stats()` as an Observable: at once, and after changes, once a turn at most. Completes when the pool is closed. */
@@ -404,6 +412,7 @@ export class ConnectionPool {
 
   async #open(signal: AbortSignal): Promise<Session> {
     const driver = await this.#load();
+    signal.throwIfAborted(); // closed, or out of time, while it loaded
     const { cp_openfun } = this.#options;
     const session = await openSession(driver, signal, this.#reactor, this.#host, cp_openfun);
     this.#sessions.add(session);
@@ -433,7 +442,7 @@ export class ConnectionPool {
   #validate(session: Session): Promise<unknown> {
     const sql = this.#options.cp_good_sql ?? this.#driver?.goodSql ?? 'select 1';
     return session
-      .run(sql, () => session.connection.execute(sql), this.#options.cp_validate_timeout)
+      .runOrDie(sql, () => session.connection.execute(sql), this.#options.cp_validate_timeout)
       .toPromise();
   }
 

@@ -3,7 +3,7 @@ import { inspect } from 'node:util';
 import { type Deferred, fail } from '../deferred/index.ts';
 import type { Eventually, Params, Result, Row } from './driver.ts';
 import { TransactionDone } from './errors.ts';
-import { checkSQL, showSQL } from './operation.ts';
+import { checkParams, checkSQL, showSQL } from './operation.ts';
 import type { Session } from './session.ts';
 import { RowStream, type StreamOptions } from './stream.ts';
 
@@ -53,7 +53,11 @@ export abstract class Cursor {
     options?: StatementOptions,
   ): Deferred<R[]> {
     const { connection } = this._session;
-    return this._run(sql, () => connection.execute(sql, params), options).addCallback((result) => {
+    const call = (): Eventually<Result> => {
+      checkParams(params);
+      return connection.execute(sql, params);
+    };
+    return this._run(sql, call, options).addCallback((result) => {
       this.#keep(result);
       return result.rows as R[]; // what the columns are is for the caller to know
     }) as Deferred<R[]>; // an array is what it is
@@ -66,11 +70,11 @@ export abstract class Cursor {
     options?: StatementOptions,
   ): Deferred<number> {
     const { connection } = this._session;
-    return this._run<Result>(
-      sql,
-      () => connection.executeMany?.(sql, paramSets) ?? this.#each(sql, paramSets),
-      options,
-    ).addCallback((result) => {
+    const call = (): Eventually<Result> => {
+      for (const params of paramSets) checkParams(params);
+      return connection.executeMany?.(sql, paramSets) ?? this.#each(sql, paramSets);
+    };
+    return this._run(sql, call, options).addCallback((result) => {
       this.#keep(result);
       return result.rowCount;
     });

@@ -202,7 +202,8 @@ export class Interaction extends Waiter<Session> {
     await session.stopAll(`Cannot go on: ${this.what} is being undone`, this.#interrupted);
     if (!session.alive || !connection.inTransaction) return;
     try {
-      await session.run('rollback', () => connection.rollback(), host.options.cp_connect_timeout);
+      const { cp_connect_timeout } = host.options;
+      await session.runOrDie('rollback', () => connection.rollback(), cp_connect_timeout);
     } catch (error) {
       const message = `Could not roll back ${this.what}: ${messageOf(error)}`;
       logEvent({ level: 'warn', system: host.label, message });

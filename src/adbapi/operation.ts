@@ -24,6 +24,15 @@ export function checkSQL(sql: unknown): void {
   throw new TypeError(`Cannot run ${inspect(sql, { depth: 0 })}: expected a statement as text`);
 }
 
+/** @throws {TypeError} unless they are a list, an object with names, or left out; says what they are, and not what is in them */
+export function checkParams(params: unknown): void {
+  if (params === undefined || (typeof params === 'object' && params !== null)) return;
+  const what = params === null ? 'null' : `a ${typeof params}`;
+  throw new TypeError(
+    `Cannot bind ${what} as parameters: expected an array of values, or an object with names`,
+  );
+}
+
 /** An operation for those who do not look at its result. */
 export interface AnyOperation extends Linked {
   readonly what: string;
@@ -39,6 +48,8 @@ export interface AnyOperation extends Linked {
 export interface OperationOwner {
   /** The connection is done with it; its Deferred has fired. */
   finished(): void;
+  /** What of the result whoever asked gets; all of it without this. Must not throw. */
+  given?(result: unknown): unknown;
   /** It was taken back before the database began with it, for another connection to do. Without this it cannot be. */
   moved?(): void;
 }
@@ -179,7 +190,10 @@ export class Operation<T> implements AnyOperation {
     if (this.#state !== 'running') return;
     this.#over();
     // A result that came all the same is the truth, and better than an error.
-    if (!this.deferred.called) this.deferred.callback(value as never); // a result is no Deferred
+    const owner = this.#owner;
+    if (!this.deferred.called) {
+      this.deferred.callback((owner.given === undefined ? value : owner.given(value)) as never); // a result is no Deferred
+    }
     this.#owner.finished();
   }
 

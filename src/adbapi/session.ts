@@ -84,6 +84,21 @@ export class Session implements OperationOwner {
     return operation.deferred;
   }
 
+  /**
+   * Does what the pool itself wants done, within a time: when it takes longer, the connection is done away with, since to ask the database to stop would take time again.
+   */
+  runOrDie<T>(what: string, call: () => Eventually<T>, seconds: number): Deferred<T> {
+    const deferred = this.run(what, call, null);
+    if (deferred.called) return deferred;
+    const timer = this.host.clock.callLater(seconds, () => {
+      this.kill(new Error(`${showSQL(what)} took longer than ${seconds} s`));
+    });
+    return deferred.addBoth((result) => {
+      if (timer.active()) timer.cancel();
+      return result;
+    }) as Deferred<T>; // what it was before
+  }
+
   /** Begins with it now, beside whatever else is running. */
   runBeside(operation: AnyOperation): void {
     this.host.noise(() => showSQL(operation.what));
@@ -214,10 +229,10 @@ export class Session implements OperationOwner {
     this.#stream = null;
     try {
       if (this.alive && connection.inTransaction) {
-        await this.run('rollback', () => connection.rollback(), cp_connect_timeout);
+        await this.runOrDie('rollback', () => connection.rollback(), cp_connect_timeout);
       }
       if (this.alive && reset && connection.reset !== undefined) {
-        await this.run('reset', () => connection.reset?.(), cp_connect_timeout);
+        await this.runOrDie('reset', () => connection.reset?.(), cp_connect_timeout);
       }
     } catch (error) {
       this.die(`it could not be tidied up: ${messageOf(error)}`);
@@ -229,7 +244,7 @@ export class Session implements OperationOwner {
     this.connection.lost = null;
     try {
       const { cp_connect_timeout } = this.host.options;
-      await this.run('close', () => this.connection.close(), cp_connect_timeout);
+      await this.runOrDie('close', () => this.connection.close(), cp_connect_timeout);
     } catch {
       this.connection.destroy();
     }

@@ -1,6 +1,6 @@
 /** A statement that stands alone: it waits for a connection, or for its share of one, runs, and gives it back. */
 import { Deferred } from '../deferred/index.ts';
-import type { Params, Result } from './driver.ts';
+import type { Params, Result, Row } from './driver.ts';
 import { Operation, type OperationOwner, showSQL } from './operation.ts';
 import type { Lease } from './pool/lease.ts';
 import { Waiter } from './pool/waiting-line.ts';
@@ -16,28 +16,33 @@ export interface StatementHost {
 
 export class Statement extends Waiter<Session> implements OperationOwner {
   readonly shared = true;
-  readonly deferred: Deferred<Result>;
+  /** Fires with the rows, or with nothing. */
+  readonly deferred: Deferred<Row[] | undefined>;
   readonly #host: StatementHost;
+  readonly #rows: boolean;
   readonly #sql: string;
   readonly #params: Params | undefined;
   readonly #seconds: number | null;
   #lease: Lease<Session> | null = null;
-  #operation: Operation<Result> | null = null;
+  #operation: Operation<unknown> | null = null;
 
+  /** @param rows whether whoever asked wants to have them */
   constructor(
     host: StatementHost,
     sql: string,
     params: Params | undefined,
     seconds: number | null,
+    rows: boolean,
     stack: string | null,
   ) {
     super();
     this.#host = host;
+    this.#rows = rows;
     this.#sql = sql;
     this.#params = params;
     this.#seconds = seconds;
     this.stack = stack;
-    this.deferred = new Deferred<Result>(() => {
+    this.deferred = new Deferred<Row[] | undefined>(() => {
       if (this.#operation === null) host.withdraw(this);
       else this.#operation.cancel();
     });
@@ -50,16 +55,20 @@ export class Statement extends Waiter<Session> implements OperationOwner {
   served(lease: Lease<Session>): void {
     const { connection } = lease.resource;
     this.#lease = lease;
-    const operation = new Operation<Result>(
+    const operation = new Operation<unknown>(
       lease.resource,
       this.#sql,
       () => connection.execute(this.#sql, this.#params),
       this.#seconds,
       this,
-      this.deferred,
+      this.deferred as Deferred<unknown>, // what it fires with is for `given` to say
     );
     this.#operation = operation;
     lease.resource.runBeside(operation);
+  }
+
+  given(result: Result): Row[] | undefined {
+    return this.#rows ? result.rows : undefined;
   }
 
   refused(error: Error): void {

@@ -3,7 +3,7 @@ import { Deferred, Failure } from '../deferred/index.ts';
 import type { Eventually, Params, Row, RowPages } from './driver.ts';
 import { promised } from './eventually.ts';
 import { type Observable, observeInTurn } from './rx.ts';
-import type { Session } from './session.ts';
+import { messageOf, type Session } from './session.ts';
 
 /** Options of `stream`. */
 export interface StreamOptions {
@@ -148,8 +148,10 @@ export class RowStream<R extends object = Row>
     if (session === null) return;
     try {
       if (pages !== null && session.alive) await this.#ask(() => pages.close());
-    } catch {
-      // The connection says by itself whether it is still of use.
+    } catch (error) {
+      // Nobody knows what would come of it next.
+      if (session.alive)
+        session.kill(new Error(`a stream could not be ended: ${messageOf(error)}`));
     }
     session.reserveFor(null);
     this.#release(session, failed);

@@ -20,6 +20,9 @@ import { Channel } from './worker/channel.ts';
 /** How many statements may be on their way to one thread: enough to keep it busy while answers travel. */
 const PIPELINE = 64;
 
+/** How many threads that were told to end may still work, where nobody says. */
+const STRAGGLERS = 8;
+
 /** What a `WorkerDriver` is made of. */
 export interface WorkerDriverOptions {
   readonly name: string;
@@ -37,6 +40,11 @@ export interface WorkerDriverOptions {
   /** How many statements may be on their way to one thread. Default 64; 1 when statements are slow. */
   readonly pipeline?: number;
   readonly goodSql?: string;
+  /**
+   * How many threads that were told to end may still work, as one does whose library cannot be interrupted. While there are as many, no other is started, so that calls which are given up again
+   * and again do not fill the machine with what nobody waits for. Default 8.
+   */
+  readonly stragglers?: number;
   /**
    * Whether the database lives in its connection, and so has to outlive those that the pool closes: there is one thread, as long as the driver is not closed, that is
    * never ended for the sake of a statement. Default false.
@@ -68,6 +76,8 @@ export class WorkerDriver implements Driver {
   #kept: Channel | null = null;
   /** Threads that have not ended, those included that were told to. */
   readonly #threads = new Set<Channel>();
+  /** Called when one has ended. */
+  readonly #waiting = new Set<() => void>();
 
   constructor(options: WorkerDriverOptions) {
     this.name = options.name;
@@ -82,6 +92,7 @@ export class WorkerDriver implements Driver {
   async connect({ signal }: ConnectContext): Promise<DriverConnection> {
     const keeps = this.#options.keepsThread === true;
     const known = keeps && this.#kept?.alive === true ? this.#kept : null;
+    if (known === null) await this.#room(signal);
     const channel = known ?? this.#start();
     if (keeps) this.#kept = channel;
     const give = (): void => {
@@ -101,11 +112,29 @@ export class WorkerDriver implements Driver {
     return new WorkerConnection(channel, keeps);
   }
 
+  /** Waits until another thread may be started. */
+  async #room(signal: AbortSignal): Promise<void> {
+    const { stragglers = STRAGGLERS } = this.#options;
+    const wait = (resolve: () => void): void => {
+      this.#waiting.add(resolve);
+      signal.addEventListener('abort', resolve, { once: true });
+    };
+    while ([...this.#threads].filter(({ alive }) => !alive).length >= stragglers) {
+      await new Promise<void>(wait);
+      if (signal.aborted) break;
+    }
+    signal.throwIfAborted();
+  }
+
   #start(): Channel {
     const { module, open = 'connect', options, name } = this.#options;
     const channel = new Channel(module, open, options, `strand ${name}`);
     this.#threads.add(channel);
-    channel.ended = () => this.#threads.delete(channel);
+    channel.ended = () => {
+      this.#threads.delete(channel);
+      for (const look of this.#waiting) look();
+      this.#waiting.clear();
+    };
     return channel;
   }
 

@@ -2,6 +2,7 @@
 
 // FTP's own, which its entry point has, would be taken for the one that every connection ends with.
 export { ConnectionLost } from '../reactor/index.ts';
+export * from './asyncore/index.ts';
 export * from './basic.ts';
 export { ClientCreator, type CreatorReactor } from './client-creator.ts';
 export * from './cred/index.ts';
@@ -20,10 +21,12 @@ export {
 } from './errors.ts';
 export * from './ftp/index.ts';
 export * from './haproxy/index.ts';
+export * from './http/client/index.ts';
 // Files over HTTP and over FTP have the same choice.
 export type { FollowSymlinks } from './http/index.ts';
 export * from './http/index.ts';
-export { ProtocolWrapper, type WrapperClass, WrappingFactory } from './policies/wrapping.ts';
+export * from './http/proxy/index.ts';
+export * from './policies/index.ts';
 export { ProcessProtocol } from './process-protocol.ts';
 export {
   ClientFactory,

@@ -10,6 +10,7 @@ export { installReactor, reactor, reactorNames } from './install.ts';
 export type * from './interfaces.ts';
 export { LibuvReactor, type LibuvReactorOptions } from './libuv/reactor.ts';
 export { giveBackReadBuffer } from './libuv/read-buffers.ts';
+export { getServicePort } from './libuv/services.ts';
 export {
   type ListenerSharing,
   type SharedListener,

@@ -116,6 +116,11 @@ export interface Transport extends Consumer, PushProducer {
   getHost(): Address;
   /** The address of the other end, numeric even when it was connected to by name. */
   getPeer(): Address;
+  /**
+   * The transport itself, if it needs a buffer of 64 KiB or more no longer once it resumes the push producer that it paused within the `write` of it: whoever made the buffer may use it again then.
+   * Absent where that is not so. What stands in between may pass this member on, but is not what it names: compare.
+   */
+  readonly releasing?: Transport;
 }
 
 /** What a TCP connection has besides (Twisted: `ITCPTransport`). */

@@ -107,6 +107,11 @@ export class StreamConnection implements Transport, StreamHandleListener {
     return this.#handle.getPeer();
   }
 
+  /** All handles are done with the bytes when they say that they were taken: the kernel has copied them, or TLS has encrypted them. */
+  get releasing(): Transport {
+    return this;
+  }
+
   /** How log lines name this connection: 'Echo,3,127.0.0.1'. */
   logPrefix(): string {
     return this.#protocol === undefined ? this.named(this.#name) : this.#prefixOf(this.#protocol);

@@ -159,6 +159,28 @@ export function driverSuite(world: DriverWorld): void {
         );
       });
 
+      it('too many parameters', async () => {
+        await fails((single) =>
+          single.runQuery(`select n from things where n = ${p(1)}`, [1, 'one too many']),
+        );
+      });
+
+      it('parameters by name, where there are none, and no list', async () => {
+        const sql = `select n from things where n = ${p(1)}`;
+        await fails(async (single) => {
+          await failureOf(single.runQuery(sql, { n: 1 }));
+          for (const wrong of ['secret', 7, null]) {
+            const params = wrong as unknown as unknown[];
+            const error = await failureOf(single.runQuery(sql, params));
+            expect(error).to.be.instanceOf(TypeError);
+            expect(error.message).to.match(/^Cannot bind (a string|a number|null) as parameters/);
+            await failureOf(single.runInteraction((tx) => tx.execute(sql, params)));
+            await failureOf(single.runInteraction((tx) => tx.executemany(sql, [params])));
+          }
+          throw new Error('All failed');
+        });
+      });
+
       it('a value that cannot be sent', async () => {
         await fails((single) =>
           single.runQuery(`select n from things where name = ${p(1)}`, [Symbol('no')]),

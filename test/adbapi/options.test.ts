@@ -8,10 +8,23 @@ import {
   OTHER_OPTIONS,
   resolveOptions,
 } from '../../src/adbapi/options.ts';
+import { MEASUREMENTS } from '../../src/adbapi/pool/measurements.ts';
 import { Clock } from '../../src/reactor/index.ts';
 import { FakeDriver } from './fake-driver.ts';
 
 const page = readFileSync(new URL('../../docs/adbapi.md', import.meta.url), 'utf8');
+describe("A pool's measurements", () => {
+  for (const [key, [name, type]] of Object.entries(MEASUREMENTS)) {
+    it(`${name} is in the documentation beside ${key}`, () => {
+      const row = page.split('\n').find((line) => line.includes(`\`${name}\``)) ?? '';
+      const [, stats = '', measured = '', what = ''] = row.split('|');
+      const words = (text: string): string[] => text.match(/\w+/g) ?? [];
+      expect(words(measured)[words(stats).indexOf(key)]).to.equal(name);
+      expect(what).to.match(new RegExp(`^ ${type}s?:`));
+    });
+  }
+});
+
 const rules: Array<[string, NumberRule]> = Object.entries(NUMBER_OPTIONS);
 
 describe('The options of a ConnectionPool', () => {

@@ -408,6 +408,45 @@ describe('ConnectionPool, by its rules', () => {
       expect(driver.connections[0]?.destroyed).to.equal(true);
       expect(driver.connections[1]?.log).to.deep.equal(['b']);
     });
+
+    it('drops a connection that does not answer its trial at once: nothing is stopped in a database that is not heard', async () => {
+      const { driver, pool } = make(
+        { cp_max: 1, cp_good_sql: 'ping', cp_validate_timeout: 2, cp_cancel_timeout: 5 },
+        { cancels: true },
+      );
+      await pool.runQuery('a');
+      await pass(clock, 1);
+      driver.answer = (sql) => (sql === 'ping' ? new Deferred() : []);
+      const call = outcome(pool.runQuery('b'));
+      await pass(clock, 2);
+      expect(call.pending).to.equal(false);
+      expect(driver.connections[0]).to.include({ destroyed: true, cancels: 0 });
+      expect(driver.connections[1]?.log).to.deep.equal(['b']);
+    });
+
+    it('tries every idle connection with cp_validate_after: 0, once, and hands it out', async () => {
+      // Time goes on while one looks at it, as it does.
+      let looks = 0;
+      const seconds = clock.seconds.bind(clock);
+      clock.seconds = () => seconds() + ++looks * 1e-6;
+      const { driver, pool } = make({ cp_max: 1, cp_good_sql: 'ping', cp_validate_after: 0 });
+      const first = pool.runQuery('a');
+      const second = pool.runQuery('b');
+      await Promise.all([first, second]);
+      await pass(clock, 0.01);
+      const third = outcome(pool.runQuery('c'));
+      await settle();
+      expect(third.pending).to.equal(false);
+      // Whoever waits gets what somebody else had a moment ago as it is.
+      expect(driver.connections[0]?.log).to.deep.equal(['a', 'b', 'ping', 'c']);
+      // A trial that nobody waits for any more does not count for the next call.
+      const gone = pool.runQuery('d');
+      gone.addErrback(() => {});
+      gone.cancel();
+      await settle();
+      await pool.runQuery('e');
+      expect(driver.connections[0]?.log.slice(4)).to.deep.equal(['ping', 'ping', 'e']);
+    });
   });
 
   describe('growing old', () => {
@@ -749,6 +788,20 @@ describe('ConnectionPool, by its rules', () => {
       expect(driver.attempts).to.equal(0);
     });
 
+    it('opens nothing with a driver that is there only after it was closed, and has it let go', async () => {
+      const driver = new FakeDriver();
+      const loaded = new Deferred<FakeDriver>();
+      const pool = new ConnectionPool(() => loaded, { cp_reactor: clock, cp_min: 1 });
+      pools.push(pool);
+      pool.start();
+      await settle();
+      const closed = outcome(pool.close());
+      await settle();
+      loaded.callback(driver);
+      await settle();
+      expect([driver.attempts, driver.closed, closed.pending]).to.deep.equal([0, 1, false]);
+    });
+
     it('does not keep a connection that arrives while it closes', async () => {
       const { driver, pool } = make({ cp_min: 1 }, { manual: true });
       pool.start();
@@ -787,6 +840,25 @@ describe('ConnectionPool, by its rules', () => {
         busySeconds: 3,
         opened: 1,
       });
+    });
+
+    it('measurements() are its stats, each with a name, what it means, and whose it is', async () => {
+      const { pool } = make({ cp_name: 'shop' });
+      await pool.runQuery('a');
+      const measured = pool.measurements();
+      const stats = pool.stats();
+      expect(measured.map(({ value }) => value).sort()).to.deep.equal(Object.values(stats).sort());
+      for (const { name, type, help, labels } of measured) {
+        expect(name).to.match(/^strand_pool_[a-z_]+$/);
+        expect(type).to.equal(name.endsWith('_total') ? 'counter' : 'gauge');
+        expect(help).to.match(/^[A-Z].*\.$/);
+        expect(labels).to.deep.equal({ pool: 'shop', driver: 'fake' });
+      }
+      const byName = new Map(measured.map(({ name, value }) => [name, value]));
+      expect(byName.size).to.equal(measured.length);
+      expect(byName.get('strand_pool_connections_open')).to.equal(1);
+      expect(byName.get('strand_pool_acquired_total')).to.equal(1);
+      expect(byName.get('strand_pool_connections_max')).to.equal(2);
     });
 
     it('stats$ tells how it stands at once, after each change, and completes at the end', async () => {

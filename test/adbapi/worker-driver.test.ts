@@ -74,11 +74,11 @@ describe('WorkerDriver', function () {
   it("hands on the library's error with its message, code, properties and stack", async () => {
     const error = await failureOf(make().runQuery('fail'));
     expect(error).to.include({
-      name: 'OwnError',
       message: 'it failed',
       code: 'E_OWN',
       position: 7,
     });
+    expect(error.constructor.name).to.equal('OwnError');
     expect(error.stack).to.include('blocking.ts');
   });
 
@@ -165,6 +165,39 @@ describe('WorkerDriver', function () {
     expect(await failure).to.be.instanceOf(CancelledError);
     expect(await behind).to.deep.equal(['behind']);
     expect(pool.stats()).to.include({ opened: 2, lost: 1 });
+  });
+
+  it('starts no other thread while as many as may be still work though they were told to end', async () => {
+    let threads = 0;
+    const watch = (thread: Worker): void => {
+      threads += 1;
+      thread.once('exit', () => {
+        threads -= 1;
+      });
+    };
+    process.on('worker', watch);
+    const driver = new WorkerDriver({
+      name: 'words',
+      where: 'here',
+      module: MODULE,
+      options: {},
+      stragglers: 2,
+    });
+    const pool = new ConnectionPool(driver, { cp_min: 0, cp_max: 1 });
+    pools.push(pool);
+    let most = 0;
+    for (let times = 0; times < 4; times++) {
+      // Cannot be interrupted: no JavaScript runs in it.
+      const call = pool.runQuery('busy 1', [], { timeout: 0.02 });
+      expect((await failureOf(call)).name).to.equal('StatementTimeout');
+      most = Math.max(most, threads);
+    }
+    // Two that end, and the one in use.
+    expect(most).to.be.within(2, 3);
+    expect(await valueFrom(pool, 'echo', [1])).to.deep.equal([1]);
+    await pool.close();
+    process.off('worker', watch);
+    expect(threads).to.equal(0);
   });
 
   it('serves more statements at a time than there are places for', async () => {

@@ -1,5 +1,5 @@
 /** The examples of FTP do what they say. */
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -55,6 +55,26 @@ describe('The examples of FTP', function () {
     const url = `ftp://127.0.0.1:${await child.port()}/hello`;
     expect((await curl('-k', '--ssl-reqd', url)).text).to.equal('hello');
     expect((await curl(url)).code).to.not.equal(0);
+    expect((await child.stop()).code).to.equal(0);
+  });
+
+  it('ftp-client.ts brings a folder, and says why if it cannot', async () => {
+    const child = start(['--service', 'docs/examples/ftp-virtual.ts'], { env: { PORT: '0' } });
+    const port = String(await child.port());
+    const run = async (password: string): Promise<[out: string, error: string, code: number]> => {
+      const program = ['--import', 'tsx', 'docs/examples/ftp-client.ts'];
+      const [out, error, code] = await getProcessOutputAndValue(
+        process.execPath,
+        [...program, '127.0.0.1', port, '/', join(folder, 'here')],
+        { env: { ...process.env, FTP_USER: 'alice', FTP_PASSWORD: password } },
+      );
+      return [String(out), String(error), code];
+    };
+    expect(await run('guess')).to.deep.equal(['/README: 12 bytes\n1 files\n', '', 0]);
+    expect(readFileSync(join(folder, 'here', 'README'), 'utf8')).to.equal('Hello alice\n');
+    const [, error, code] = await run('wrong');
+    expect(error).to.match(/^Cannot do "PASS \.\.\.": 530 /);
+    expect(code).to.equal(1);
     expect((await child.stop()).code).to.equal(0);
   });
 

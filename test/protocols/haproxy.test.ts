@@ -81,7 +81,12 @@ describe('HAProxyWrappingFactory', () => {
   afterEach(() => setLogObserver(before));
 
   function connect(): ProtocolWrapper {
-    const wrapper = factory.buildProtocol(transport.getPeer());
+    return connectWith(factory);
+  }
+
+  function connectWith(wrapping: HAProxyWrappingFactory): ProtocolWrapper {
+    const wrapper = wrapping.buildProtocol(transport.getPeer());
+    if (wrapper === null) throw new Error('The connection was refused');
     wrapper.makeConnection(transport);
     return wrapper;
   }
@@ -117,8 +122,7 @@ describe('HAProxyWrappingFactory', () => {
 
   it('tells the whole header to whoever asks, through other wrappers as well', () => {
     const outer = new HAProxyWrappingFactory(new WrappingFactory(inner), { clock });
-    const wrapper = outer.buildProtocol(transport.getPeer());
-    wrapper.makeConnection(transport);
+    const wrapper = connectWith(outer);
     const tlvs = [{ type: ProxyTLVType.AUTHORITY, value: 'example.org' }];
     wrapper.dataReceived(encodeProxyHeader({ source: SOURCE, destination: DESTINATION, tlvs }));
     const seen = inner.built[0]?.transport;

@@ -16,6 +16,7 @@ import {
   MemoryReactorClock,
   type PushProducer,
   StringTransport,
+  setLogObserver,
 } from '../../src/reactor/index.ts';
 
 const SOMEBODY = new IPv4Address('TCP', '192.0.2.1', 4711);
@@ -248,6 +249,27 @@ describe('WrappingFactory', () => {
     factory.doStop();
     expect(calls).to.deep.equal(['start', 'own start', 'stop']);
     expect(factory.numPorts).to.equal(0);
+  });
+
+  it('has its ports say that they listen exactly when the factory in it does, and says nothing itself', () => {
+    const logged: string[] = [];
+    const before = setLogObserver(({ level, message }) => logged.push(`${level}: ${message}`));
+    try {
+      const loud = new WrappingFactory(new WrappingFactory(Factory.forProtocol(Inner)));
+      loud.doStart();
+      loud.doStop();
+      expect(loud.noisy).to.equal(true);
+      expect(logged).to.deep.equal([
+        'info: Starting factory Factory',
+        'info: Stopping factory Factory',
+      ]);
+      const silent = new WrappingFactory(quiet(Factory.forProtocol(Inner)));
+      silent.doStart();
+      silent.doStop();
+      expect([silent.noisy, logged.length]).to.deep.equal([false, 2]);
+    } finally {
+      setLogObserver(before);
+    }
   });
 
   it('refuses a connection that the factory in it refuses', () => {

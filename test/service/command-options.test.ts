@@ -138,4 +138,31 @@ describe('defineOptions()', () => {
     expect(text).to.contain('(default: 8080)').and.contain('level (low, high)');
     expect(text).to.match(/See also: the manual\.\n$/);
   });
+
+  it('refuses an option that would be the opposite of another', () => {
+    const Opposite = defineOptions({ noActive: { type: 'flag', description: 'not' } });
+    expect(() => new Opposite().parseOptions([])).to.throw(TypeError, '--no-active');
+  });
+
+  it('takes operands where they are described, and a command line as it is', () => {
+    const Command = defineOptions(
+      { depth: { type: 'integer', short: 'd', description: 'depth' } },
+      { operands: { name: 'COMMAND', description: 'what to run', min: 1, commandLine: true } },
+    );
+    const options = new Command();
+    options.parseOptions(['-d', '3', 'ls', '-d', '4', '--', '--help']);
+    expect(options.depth).to.equal(3);
+    expect(options.operands).to.deep.equal(['ls', '-d', '4', '--', '--help']);
+    expect(() => new Command().parseOptions(['-d', '3'])).to.throw(
+      UsageError,
+      /^COMMAND is missing: what to run$/,
+    );
+    const Files = defineOptions(
+      { all: { type: 'flag', description: 'all' } },
+      { operands: { name: 'FILE...', description: 'files' } },
+    );
+    const files = new Files();
+    files.parseOptions(['a', '--all', 'b']);
+    expect([files.all, ...files.operands]).to.deep.equal([true, 'a', 'b']);
+  });
 });

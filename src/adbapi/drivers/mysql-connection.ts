@@ -17,16 +17,18 @@ import type {
   MysqlHeader,
   MysqlRequest,
 } from './mysql-library.ts';
+import { PageFeed } from './page-feed.ts';
 import { bindable } from './parameters.ts';
+import { Helpers } from './server.ts';
 import { SessionWatch } from './session-changes.ts';
 
 /** What a connection needs of its driver: other ways to the same server. */
 export interface MysqlAccess {
   readonly resetOnRelease: boolean;
   /** Asks the server to stop what runs in that thread of its own; done when it has. */
-  stop(threadId: number, helpers: Set<() => void>): Promise<void>;
+  stop(threadId: number, helpers: Helpers): Promise<void>;
   /** Whether the server works on something there. */
-  isWorking(threadId: number, helpers: Set<() => void>): Promise<boolean>;
+  isWorking(threadId: number, helpers: Helpers): Promise<boolean>;
 }
 
 /** SERVER_STATUS_IN_TRANS of the protocol. */
@@ -40,8 +42,7 @@ export class MysqlConnection implements DriverConnection {
   readonly #client: MysqlClient;
   readonly #access: MysqlAccess;
   readonly #watch = new SessionWatch();
-  /** Ends what was begun on other connections for the sake of this one. */
-  readonly #helpers = new Set<() => void>();
+  readonly #helpers = new Helpers();
   #inTransaction = false;
   #current: Settle | null = null;
   #stopping: Promise<void> | null = null;
@@ -94,7 +95,8 @@ export class MysqlConnection implements DriverConnection {
     this.#over = true;
     this.#inTransaction = false;
     if (current !== null) this.#finish(current, error);
-    else if (!over) this.lost?.(error);
+    // Whether something ran or not: a stream between two pages does neither.
+    if (!over) this.lost?.(error);
   }
 
   #run(request: MysqlRequest): Deferred<Result> {
@@ -141,11 +143,18 @@ export class MysqlConnection implements DriverConnection {
     if (serverStatus !== undefined) this.#inTransaction = (serverStatus & IN_TRANSACTION) !== 0;
   }
 
-  /** @throws {TypeError} for values that cannot be sent */
+  /** @throws {TypeError} for values that cannot be sent @throws {RangeError} for too many */
   #request(sql: string, params: Params | undefined): MysqlRequest {
     if (params === undefined) return { sql };
     const values = bindable(params, 'mysql');
     if (values.length === 0) return { sql };
+    // Nobody else would say so. Those in strings and comments count as well, which only makes this more lenient.
+    const places = sql.split('?').length - 1;
+    if (values.length > places) {
+      throw new RangeError(
+        `Too many parameter values were provided: ${values.length} for ${places}`,
+      );
+    }
     return { sql, values: values.map((value) => (value === undefined ? null : value)) };
   }
 
@@ -163,77 +172,33 @@ export class MysqlConnection implements DriverConnection {
     this.#watch.saw(sql);
     const request = this.#request(sql, params);
     const client = this.#client;
-    let state: 'fresh' | 'open' | 'over' = 'fresh';
-    let closing = false;
     let failed: Error | null = null;
-    let rows: Row[] = [];
-    let wanted: Deferred<Row[]> | null = null;
-    let closed: Deferred<void> | null = null;
-    const give = (): void => {
-      const asked = wanted;
-      if (asked === null) return;
-      wanted = null;
-      const page = rows.splice(0, pageSize);
-      asked.callback(page as never); // an array is no Deferred
-    };
-    const settle: Settle = (error) => {
-      state = 'over';
-      if (error === null || wanted === null) give();
-      else {
-        const asked = wanted;
-        wanted = null;
-        asked.errback(error);
-      }
-      closed?.callback();
-    };
+    const settle: Settle = (error) => feed.settle(error);
     const begin = (): void => {
-      state = 'open';
       this.#current = settle;
       const command: MysqlCommand =
         request.values === undefined ? client.query(request) : client.execute(request);
       command.on('result', (row) => {
         // A statement that gives no rows gives a header.
-        if (closing || isHeader(row)) return;
-        rows.push(row as Row); // mysql2 makes objects
-        if (rows.length < pageSize) return;
+        if (isHeader(row)) return;
+        feed.add([row as Row]); // mysql2 makes objects
+        if (!feed.full) return;
         client.pause();
-        give();
+        feed.give();
       });
       command.on('error', (error) => {
         failed = error;
       });
       command.on('end', () => this.#finish(settle, failed));
     };
-    return {
-      next: () => {
-        if (rows.length >= pageSize || (state === 'over' && rows.length > 0)) {
-          return rows.splice(0, pageSize);
-        }
-        if (state === 'over') return [];
-        const asked = new Deferred<Row[]>();
-        wanted = asked;
-        if (state === 'fresh') begin();
-        else client.resume();
-        return asked;
-      },
-      close: () => {
-        rows = [];
-        if (state !== 'open') {
-          state = 'over';
-          return undefined;
-        }
-        closing = true;
-        closed ??= new Deferred<void>();
-        // The rest may be long, and would all come over: the server is told to stop, and what is on its way is thrown away.
-        const waited = closed;
-        this.cancel();
-        this.#stopping?.catch((error: unknown) => {
-          if (!waited.called) waited.errback(error);
-        });
-        client.resume();
-        return waited;
-      },
+    // The rest may be long, and would all come over: the server is told to stop, and what is on its way is thrown away.
+    const end = (): void => {
+      this.cancel();
+      this.#stopping?.catch((error: unknown) => feed.stuck(error));
+      client.resume();
     };
+    const feed = new PageFeed({ begin, more: () => client.resume(), end }, pageSize);
+    return feed;
   }
 
   // ------------------------------------------------------------------------------------ transactions
@@ -301,7 +266,7 @@ export class MysqlConnection implements DriverConnection {
   destroy(): void {
     const current = this.#current;
     this.#over = true;
-    for (const end of [...this.#helpers]) end();
+    this.#helpers.end();
     this.#client.stream.destroy();
     if (current === null) return;
     // The library says nothing to a statement whose rows are read as they come.

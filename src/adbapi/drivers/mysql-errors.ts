@@ -1,5 +1,6 @@
 /** What the errors of MySQL and MariaDB mean, by their numbers, and those of the way there, by Node's and the library's codes. */
 import type { ErrorKind } from '../driver.ts';
+import { codeOf, kindOfNetworkError } from './network-errors.ts';
 
 /** ER_LOCK_DEADLOCK: the whole transaction is undone by then. */
 export const DEADLOCK = 1213;
@@ -28,21 +29,6 @@ const BY_NUMBER: ReadonlyMap<number, ErrorKind> = new Map([
   [1226, 'away'], // ER_USER_LIMIT_REACHED
 ]);
 
-/** A name that does not exist (ENOTFOUND) is a mistake, and stays one. */
-const BY_CODE: ReadonlyMap<string, ErrorKind> = new Map([
-  ['ECONNREFUSED', 'away'],
-  ['ENOENT', 'away'], // no such UNIX socket
-  ['EAI_AGAIN', 'away'],
-  ['EHOSTUNREACH', 'away'],
-  ['ENETUNREACH', 'away'],
-  ['EAGAIN', 'away'],
-  ['ENOTFOUND', 'other'],
-  ['ECONNRESET', 'lost'],
-  ['ECONNABORTED', 'lost'],
-  ['EPIPE', 'lost'],
-  ['ETIMEDOUT', 'lost'],
-]);
-
 /** The server's number for it; 0 for an error that is not the server's. */
 export function numberOf(error: unknown): number {
   if (!(error instanceof Error) || !('errno' in error) || !('sqlState' in error)) return 0;
@@ -58,9 +44,11 @@ export function classify(error: unknown): ErrorKind {
   // ER_OPTION_PREVENTS_STATEMENT speaks of other options as well.
   if (number === 1290) return /read[-_]only/.test(error.message) ? 'evict' : 'other';
   if (number !== 0) return 'other';
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
-  const byCode = BY_CODE.get(code);
+  const code = codeOf(error);
+  const byCode = kindOfNetworkError(code);
   if (byCode !== undefined) return byCode;
+  // What was agreed on at the start does not change: no TLS, a certificate that is not trusted, a way of logging in that is not known. A broken handshake is told by its system call.
+  if (/^HANDSHAKE_|^AUTH_|^MYSQL_/.test(code)) return 'syscall' in error ? 'lost' : 'other';
   const fatal = 'fatal' in error && error.fatal === true;
   return fatal || code.startsWith('PROTOCOL_') ? 'lost' : 'other';
 }

@@ -29,7 +29,8 @@ export interface MysqlRequest {
 export interface MysqlClient {
   readonly threadId: number;
   readonly config: object;
-  readonly stream: { destroy(): void };
+  /** `_host` is what Node's TLS compares a certificate with when it is given a socket, and no name. Node sets it for names, and not for addresses. */
+  readonly stream: { destroy(): void; _host?: string };
   query(request: MysqlRequest, done?: MysqlDone): MysqlCommand;
   execute(request: MysqlRequest, done?: MysqlDone): MysqlCommand;
   pause(): void;

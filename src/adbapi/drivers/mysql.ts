@@ -3,32 +3,26 @@ import type { ConnectContext, Driver, DriverConnection, DriverOptions } from '..
 import { MysqlConnection } from './mysql-connection.ts';
 import { classify, numberOf, TOO_MANY_CONNECTIONS } from './mysql-errors.ts';
 import { loadMysql, type MysqlClient } from './mysql-library.ts';
+import { checkOptions, isCount, isText, type OptionRule } from './parameters.ts';
 import {
-  checkOptions,
-  isCount,
-  isFlag,
-  isFlagOrObject,
-  isPort,
-  isText,
-  type OptionRule,
-  readUrl,
-} from './parameters.ts';
+  type Endable,
+  endableBy,
+  type Helpers,
+  partsOfUrl,
+  SERVER_RULES,
+  type ServerOptions,
+  STATEMENTS,
+} from './server.ts';
 
 /** Options of the `'mysql'` driver. */
-export interface MysqlOptions {
+export interface MysqlOptions extends ServerOptions {
   /** `mysql://user:password@host:port/database`; other options go before it. */
   readonly url?: string;
   /** A name or an address. Default 'localhost'. */
   readonly host?: string;
-  /** Default 3306. */
-  readonly port?: number;
   /** The path of a UNIX socket, instead of host and port. */
   readonly socketPath?: string;
-  readonly user?: string;
-  /** The password, or what gives it for each new connection. */
-  readonly password?: string | (() => string | Promise<string>);
-  readonly database?: string;
-  /** Whether to use TLS; or `tls.connect`'s options. Default false. */
+  /** As with every server; with `verifyIdentity: false` the name that its certificate is for is not looked at. */
   readonly ssl?: boolean | object;
   /** Default 'utf8mb4'. */
   readonly charset?: string;
@@ -36,42 +30,16 @@ export interface MysqlOptions {
   readonly timezone?: string;
   /** How many statements with parameters the server is to keep parsed for each connection. Default 256. */
   readonly statements?: number;
-  /** Whether a connection whose session an interaction has changed is replaced. Default true. */
-  readonly resetOnRelease?: boolean;
 }
 
 const RULES: Readonly<Record<keyof MysqlOptions, OptionRule>> = {
-  url: ['some text', isText],
+  ...SERVER_RULES,
   host: ['a name or an address', isText],
-  port: ['a port', isPort],
   socketPath: ['a path', isText],
-  user: ['some text', isText],
-  password: [
-    'some text or a function',
-    (value) => typeof value === 'string' || typeof value === 'function',
-  ],
-  database: ['some text', isText],
-  ssl: ["true, false, or tls.connect's options", isFlagOrObject],
   charset: ['some text', isText],
   timezone: ["'local', 'Z', or an offset", isText],
   statements: ['a whole number of 1 or more', (value) => isCount(value) && value !== 0],
-  resetOnRelease: ['true or false', isFlag],
 };
-
-/** The largest number of statements that are kept where nobody says. */
-const STATEMENTS = 256;
-
-function fromUrl(url: string): Record<string, unknown> {
-  const read = readUrl('mysql', url, ['mysql:', 'mariadb:']);
-  const parts: Record<string, unknown> = {};
-  if (read.hostname !== '') parts['host'] = read.hostname.replace(/^\[(.*)\]$/, '$1');
-  if (read.port !== '') parts['port'] = Number(read.port);
-  if (read.username !== '') parts['user'] = decodeURIComponent(read.username);
-  if (read.password !== '') parts['password'] = decodeURIComponent(read.password);
-  const database = decodeURIComponent(read.pathname.slice(1));
-  if (database !== '') parts['database'] = database;
-  return parts;
-}
 
 class MysqlDriver implements Driver {
   readonly name = 'mysql';
@@ -93,8 +61,11 @@ class MysqlDriver implements Driver {
       connectTimeout: 0,
       enableKeepAlive: true,
       maxPreparedStatements: statements ?? STATEMENTS,
-      ...(ssl === undefined || ssl === false ? {} : { ssl: ssl === true ? {} : ssl }),
-      ...(url === undefined ? {} : fromUrl(url)),
+      // The library looks at names only when it is told to. A copy, since it writes into it.
+      ...(ssl === undefined || ssl === false
+        ? {}
+        : { ssl: { verifyIdentity: true, ...(ssl === true ? {} : ssl) } }),
+      ...(url === undefined ? {} : partsOfUrl('mysql', url, ['mysql:', 'mariadb:']).parts),
       ...given,
     };
     const { host, port, socketPath, database } = this.#config;
@@ -102,11 +73,7 @@ class MysqlDriver implements Driver {
   }
 
   async connect({ signal }: ConnectContext): Promise<DriverConnection> {
-    const client = await this.#open((end) => {
-      if (signal.aborted) end();
-      signal.addEventListener('abort', end, { once: true });
-      return () => signal.removeEventListener('abort', end);
-    });
+    const client = await this.#open(endableBy(signal));
     return new MysqlConnection(client, {
       resetOnRelease: this.#resetOnRelease,
       stop: async (threadId, helpers) => {
@@ -116,13 +83,14 @@ class MysqlDriver implements Driver {
     });
   }
 
-  /** @param endable is given what ends the attempt, and returns what takes that back */
-  async #open(endable: (end: () => void) => () => void): Promise<MysqlClient> {
+  async #open(endable: Endable): Promise<MysqlClient> {
     const library = await loadMysql();
     const { password } = this.#config;
     const word: unknown = typeof password === 'function' ? await password() : password;
     return new Promise((resolve, reject) => {
       const client = library.createConnection({ ...this.#config, password: word });
+      // Who it is that an address belongs to: without this, a certificate would have to be for 'localhost'.
+      client.stream._host ??= String(this.#config['host']);
       // Nobody who looks at the library's connection is to read it.
       for (const name of Object.keys(client.config)) {
         if (name.startsWith('password')) {
@@ -148,15 +116,10 @@ class MysqlDriver implements Driver {
   }
 
   /** Runs something on a connection of its own, for the sake of another one. */
-  async #beside(helpers: Set<() => void>, sql: string): Promise<unknown> {
-    let helper: () => void = () => {};
-    try {
-      const client = await this.#open((end) => {
-        helper = end;
-        helpers.add(end);
-        return () => {};
-      });
-      return await new Promise((resolve, reject) => {
+  #beside(helpers: Helpers, sql: string): Promise<unknown> {
+    return helpers.during(async (endable) => {
+      const client = await this.#open(endable);
+      return new Promise((resolve, reject) => {
         client.on('error', reject);
         client.query({ sql }, (error, rows) => {
           client.end(() => {});
@@ -164,12 +127,10 @@ class MysqlDriver implements Driver {
           else reject(error);
         });
       });
-    } finally {
-      helpers.delete(helper);
-    }
+    });
   }
 
-  async #isWorking(threadId: number, helpers: Set<() => void>): Promise<boolean> {
+  async #isWorking(threadId: number, helpers: Helpers): Promise<boolean> {
     const sql = `select 1 from information_schema.processlist where id = ${Number(threadId)} and command <> 'Sleep'`;
     try {
       const rows = await this.#beside(helpers, sql);

@@ -6,12 +6,13 @@ import type {
   Eventually,
   Params,
   Result,
-  Row,
   RowPages,
 } from '../driver.ts';
 import { TransactionDone } from '../errors.ts';
+import { codeOf } from './network-errors.ts';
+import { PageFeed } from './page-feed.ts';
 import { bindable } from './parameters.ts';
-import { codeOf, isFromServer, markEnd, markHarmless } from './postgres-errors.ts';
+import { isFromServer, markEnd, markHarmless } from './postgres-errors.ts';
 import type { PgClient, PgLibrary } from './postgres-library.ts';
 import {
   BoundRequest,
@@ -21,6 +22,7 @@ import {
   type Prepared,
   SimpleRequest,
 } from './postgres-request.ts';
+import { Helpers } from './server.ts';
 import { SessionWatch } from './session-changes.ts';
 
 /** What a connection needs of its driver: other ways to the same server. */
@@ -30,9 +32,9 @@ export interface PostgresAccess {
   readonly statements: number;
   readonly resetOnRelease: boolean;
   /** Asks the server to stop what runs on `client`; done when the server has passed that on. */
-  stop(client: PgClient, helpers: Set<() => void>): Promise<void>;
+  stop(client: PgClient, helpers: Helpers): Promise<void>;
   /** Whether the server works on something there. */
-  isWorking(client: PgClient, helpers: Set<() => void>): Promise<boolean>;
+  isWorking(client: PgClient, helpers: Helpers): Promise<boolean>;
 }
 
 interface Running {
@@ -50,8 +52,7 @@ export class PostgresConnection implements DriverConnection {
   /** Names of statements that the server may forget. */
   readonly #drop: string[] = [];
   readonly #watch = new SessionWatch();
-  /** Ends what was begun on other connections for the sake of this one. */
-  readonly #helpers = new Set<() => void>();
+  readonly #helpers = new Helpers();
   #names = 0;
   #status = 'I';
   #readOnly = false;
@@ -118,11 +119,11 @@ export class PostgresConnection implements DriverConnection {
   #broke(error: Error): void {
     markEnd(error);
     this.#status = 'I';
-    const idle = this.#current === null;
     const over = this.#over;
     this.#over = true;
     this.#finish(this.#current?.request.error ?? error);
-    if (idle && !over) this.lost?.(error);
+    // Whether something ran or not: a stream between two pages does neither.
+    if (!over) this.lost?.(error);
   }
 
   #ask<R extends PgRequest>(request: R): Deferred<R> {
@@ -144,7 +145,14 @@ export class PostgresConnection implements DriverConnection {
   execute(sql: string, params?: Params): Deferred<Result> {
     this.#watch.saw(sql);
     if (params === undefined || (Array.isArray(params) && params.length === 0)) {
-      return this.#simple(sql).addCallback((request) => request.result()) as Deferred<Result>; // no Deferred
+      const request = new SimpleRequest(sql, this.#parserOf);
+      const deferred = new Deferred<Result>();
+      this.#start(request, (error) => {
+        if (error === null)
+          deferred.callback(request.result() as never); // a result is no Deferred
+        else deferred.errback(error);
+      });
+      return deferred;
     }
     try {
       return this.#bound(sql, [this.#values(params)], false);
@@ -216,47 +224,23 @@ export class PostgresConnection implements DriverConnection {
     const values = params === undefined ? [] : this.#values(params);
     const request = new PagedRequest(sql, values, pageSize, this.#parserOf);
     const wire = this.#client.connection;
-    let state: 'fresh' | 'open' | 'over' = 'fresh';
-    let wanted: Deferred<Row[]> | null = null;
-    let closed: Deferred<void> | null = null;
-    const give = (rows: Row[]): void => {
-      const asked = wanted;
-      wanted = null;
-      asked?.callback(rows as never); // an array is no Deferred
-    };
-    request.page = give;
-    const settle = (error: Error | null): void => {
-      state = 'over';
-      if (error === null || wanted === null) give(request.takeRows());
-      else {
-        const asked = wanted;
-        wanted = null;
-        asked.errback(error);
-      }
-      closed?.callback();
-    };
-    return {
-      next: () => {
-        if (state === 'over') return [];
-        const asked = new Deferred<Row[]>();
-        wanted = asked;
-        if (state === 'open') request.more(wire);
-        else {
-          state = 'open';
-          this.#start(request, settle);
-        }
-        return asked;
+    const feed = new PageFeed(
+      {
+        begin: () =>
+          this.#start(request, (error) => {
+            feed.add(request.takeRows());
+            feed.settle(error);
+          }),
+        more: () => request.more(wire),
+        end: () => request.end(wire),
       },
-      close: () => {
-        if (state !== 'open') {
-          state = 'over';
-          return undefined;
-        }
-        closed ??= new Deferred<void>();
-        request.end(wire);
-        return closed;
-      },
+      pageSize,
+    );
+    request.page = (rows) => {
+      feed.add(rows);
+      feed.give();
     };
+    return feed;
   }
 
   // ------------------------------------------------------------------------------------ transactions
@@ -322,7 +306,7 @@ export class PostgresConnection implements DriverConnection {
 
   destroy(): void {
     this.#over = true;
-    for (const end of [...this.#helpers]) end();
+    this.#helpers.end();
     // What runs fails when the client hears that its socket has ended.
     this.#client.connection.stream.destroy();
   }

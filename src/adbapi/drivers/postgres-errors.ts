@@ -1,5 +1,6 @@
 /** What PostgreSQL's errors mean, by SQLSTATE (PostgreSQL documentation, appendix A), and those of the way there, by Node's codes. */
 import type { ErrorKind } from '../driver.ts';
+import { codeOf, kindOfNetworkError } from './network-errors.ts';
 
 const BY_SQLSTATE: ReadonlyMap<string, ErrorKind> = new Map([
   ['40001', 'retry'], // serialization_failure
@@ -22,20 +23,6 @@ const BY_SQLSTATE: ReadonlyMap<string, ErrorKind> = new Map([
   ['57P03', 'away'], // cannot_connect_now: it starts up or shuts down
 ]);
 
-/** Errors of the network, by Node's `code`. A name that does not exist (ENOTFOUND) is a mistake, and stays one. */
-const BY_CODE: ReadonlyMap<string, ErrorKind> = new Map([
-  ['ECONNREFUSED', 'away'],
-  ['ENOENT', 'away'], // no such UNIX socket
-  ['EAI_AGAIN', 'away'],
-  ['EHOSTUNREACH', 'away'],
-  ['ENETUNREACH', 'away'],
-  ['EAGAIN', 'away'], // a UNIX socket's line is full
-  ['ECONNRESET', 'lost'],
-  ['ECONNABORTED', 'lost'],
-  ['EPIPE', 'lost'],
-  ['ETIMEDOUT', 'lost'],
-]);
-
 /** Errors known not to mean what their code says: a change in a transaction that was begun as read-only. */
 const harmless = new WeakSet<object>();
 /** Errors that say that a connection has ended, without a code. */
@@ -51,12 +38,6 @@ export function markEnd(error: object): void {
   ends.add(error);
 }
 
-/** The SQLSTATE or Node's code; '' without one. */
-export function codeOf(error: unknown): string {
-  if (!(error instanceof Error) || !('code' in error)) return '';
-  return typeof error.code === 'string' ? error.code : '';
-}
-
 /** Whether it is the server's word, and not the library's. */
 export function isFromServer(error: unknown): boolean {
   return error instanceof Error && 'severity' in error && 'routine' in error;
@@ -67,6 +48,6 @@ export function classify(error: unknown): ErrorKind {
   if (!(error instanceof Error)) return 'other';
   if (harmless.has(error)) return 'other';
   const code = codeOf(error);
-  const kind = isFromServer(error) ? BY_SQLSTATE.get(code) : BY_CODE.get(code);
+  const kind = isFromServer(error) ? BY_SQLSTATE.get(code) : kindOfNetworkError(code);
   return kind ?? (ends.has(error) ? 'lost' : 'other');
 }

@@ -37,7 +37,8 @@ export abstract class PgRequest implements PgSubmittable {
 
   abstract send(wire: PgWire): void;
 
-  readonly callback = (): void => {};
+  /** Not a field: there is one for all requests. */
+  callback(): void {}
 
   submit(wire: PgWire): Error | null {
     // Its messages go out together.
@@ -123,6 +124,12 @@ export class SimpleRequest extends PgRequest {
 
   override send(wire: PgWire): void {
     wire.query(this.#sql);
+  }
+
+  /** It is one message: there is nothing to hold back for the sake of the others. */
+  override submit(wire: PgWire): Error | null {
+    this.send(wire);
+    return null;
   }
 
   override handleRowDescription(message: { readonly fields: readonly PgField[] }): void {

@@ -9,6 +9,7 @@ import { Deferred } from '../../deferred/index.ts';
 import { type DelayedCall, logEvent, type ReactorTime } from '../../reactor/index.ts';
 import type { PoolClosed } from '../errors.ts';
 import { describeOldest, unwatchHolder, watchHolder } from './holders.ts';
+import { Lanes } from './lanes.ts';
 import { Lease } from './lease.ts';
 import type { PoolLimits, ResourceSource } from './limits.ts';
 import { acquireTimeout, messageOf, poolClosed, queueFull } from './messages.ts';
@@ -31,8 +32,9 @@ export class ResourcePool<R extends object> {
   readonly #all = new Set<Lease<R>>();
   /** Idle ones, the most recently used last. */
   readonly #idle: Lease<R>[] = [];
-  /** Those that are shared now. */
-  readonly #lanes: Lease<R>[] = [];
+  readonly #lanes = new Lanes<R>();
+  /** The one that was in use, opened or looked at this very moment: whoever waits gets it unseen. */
+  #fresh: Lease<R> | null = null;
   readonly #line: WaitingLine<R>;
   #busy = 0;
   /** How many are being looked at, and how many are on their way out. */
@@ -81,7 +83,7 @@ export class ResourcePool<R extends object> {
 
   /** Those that are shared now: a view, not to be changed. */
   get lanes(): readonly Lease<R>[] {
-    return this.#lanes;
+    return this.#lanes.all;
   }
 
   stats(): PoolStats {
@@ -128,7 +130,7 @@ export class ResourcePool<R extends object> {
       waiter.refused(queueFull(this.#source.label, this.describe()));
       return;
     }
-    this.#line.join(waiter);
+    this.#line.join(waiter, now);
     this.grow();
     this.onChange?.();
   }
@@ -150,7 +152,7 @@ export class ResourcePool<R extends object> {
     }
     lease.holders -= 1;
     if (lease.holders > 0) {
-      if (this.#line.size > 0) this.#serve();
+      if (this.#line.size > 0) this.#serve(this.#clock.seconds());
       return;
     }
     const now = this.#clock.seconds();
@@ -203,21 +205,11 @@ export class ResourcePool<R extends object> {
         continue;
       }
       if (validateAfter === null || now - lease.idleSince <= validateAfter) return lease;
+      if (lease === this.#fresh) return lease;
       this.#check(lease);
       if (this.#checking > this.#line.size) break; // enough for those who wait and the one who asks
     }
-    return shared ? this.#leastShared() : null;
-  }
-
-  #leastShared(): Lease<R> | null {
-    let best: Lease<R> | null = null;
-    let least = this.#limits.shares;
-    for (const lane of this.#lanes) {
-      if (lane.holders >= least || lane.doomed !== null) continue;
-      best = lane;
-      least = lane.holders;
-    }
-    return best;
+    return shared ? this.#lanes.leastShared(this.#limits.shares) : null;
   }
 
   #lend(lease: Lease<R>, waiter: Waiter<R>, now: number, waited: number): void {
@@ -228,7 +220,7 @@ export class ResourcePool<R extends object> {
       lease.acquiredAt = now;
       lease.holder = waiter;
       lease.exclusive = !waiter.shared || this.#limits.shares === 1;
-      if (!lease.exclusive) this.#lanes.push(lease);
+      if (!lease.exclusive) this.#lanes.add(lease);
       else if (this.#limits.leakAfter !== null) this.#watch(lease, this.#limits.leakAfter);
     }
     this.#ledger.acquired(waited);
@@ -237,11 +229,10 @@ export class ResourcePool<R extends object> {
   }
 
   // One loop serves everybody: whoever gives back at once does not deepen the stack.
-  #serve(): void {
+  #serve(now: number): void {
     if (this.#serving) return;
     this.#serving = true;
     try {
-      const now = this.#clock.seconds();
       for (let first = this.#line.first; first !== null; first = this.#line.first) {
         const lease = this.#pick(first.shared, now);
         if (lease === null) break;
@@ -261,17 +252,15 @@ export class ResourcePool<R extends object> {
   #letGo(lease: Lease<R>): void {
     unwatchHolder(lease, this.#source.label);
     lease.holder = null;
-    if (!lease.exclusive) {
-      const index = this.#lanes.indexOf(lease);
-      const last = this.#lanes.pop();
-      if (last !== undefined && last !== lease) this.#lanes[index] = last;
-    }
+    if (!lease.exclusive) this.#lanes.delete(lease);
   }
 
   #becameIdle(lease: Lease<R>, now: number): void {
     this.#idle.push(lease);
     if (this.#line.size > 0) {
-      this.#serve();
+      this.#fresh = lease;
+      this.#serve(now);
+      this.#fresh = null;
       return;
     }
     const { idleTimeout, min } = this.#limits;

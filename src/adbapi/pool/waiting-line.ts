@@ -54,8 +54,9 @@ export class WaitingLine<R extends object> {
     return this.#first;
   }
 
-  join(waiter: Waiter<R>): void {
-    waiter.since = this.#clock.seconds();
+  /** @param now the clock's time, which whoever calls knows */
+  join(waiter: Waiter<R>, now: number): void {
+    waiter.since = now;
     waiter.line = this;
     waiter.previous = this.#last;
     waiter.next = null;

@@ -6,18 +6,17 @@ import {
   type Worker,
 } from 'node:worker_threads';
 import { Deferred } from '../../deferred/index.ts';
+import { type Thrown, unpackThrown } from '../../reactor/threads/index.ts';
 import type { Result, Row } from '../driver.ts';
-import { DriverThreadDied } from '../errors.ts';
+import { DriverMissing, DriverThreadDied } from '../errors.ts';
 import {
   type ColumnsField,
   OPEN,
-  type PackedError,
   REPLY_FIELDS,
   REQUEST_FIELDS,
   REVOKED,
   type RequestKind,
   SLOTS,
-  unpackError,
 } from './protocol.ts';
 import { startThread } from './start.ts';
 
@@ -66,7 +65,7 @@ export class Channel {
     this.ready = new Deferred<void>(() => this.end());
     const data = { module: String(module), name: open, options, port: port2, slots: this.#slots };
     this.#worker = startThread(data, name);
-    this.#port.once('message', (opened: PackedError | null) => this.#opened(opened));
+    this.#port.once('message', (opened: Thrown | null) => this.#opened(opened));
     this.#worker.on('error', (error) => {
       this.#problem = error;
     });
@@ -170,10 +169,10 @@ export class Channel {
     throw new RangeError(`Cannot ask more than ${SLOTS} things at a time of one thread`);
   }
 
-  #opened(problem: PackedError | null): void {
+  #opened(problem: Thrown | null): void {
     if (this.#over) return;
     if (problem !== null) {
-      const error = unpackError(problem);
+      const error = errorOf(problem);
       this.end();
       this.ready.errback(error);
       return;
@@ -203,7 +202,7 @@ export class Channel {
       if (pending?.id !== id) continue; // forgotten
       this.#pending[slot] = undefined;
       if (replies[at + 1] === 1) {
-        pending.errback(unpackError(replies[at + 3] as PackedError));
+        pending.errback(errorOf(replies[at + 3] as Thrown));
         continue;
       }
       pending.callback({
@@ -242,6 +241,13 @@ export class Channel {
     this.died?.(error);
     this.forget(error);
   }
+}
+
+/** What was thrown in the thread. Of our own classes, those that a program may look for are what they were. */
+function errorOf(thrown: Thrown): unknown {
+  const error = unpackThrown(thrown);
+  const missing = error instanceof Error && Reflect.get(error, 'code') === 'ERR_DRIVER_MISSING';
+  return missing ? new DriverMissing(error.message, { cause: error.cause }) : error;
 }
 
 function rowsOf(columns: readonly string[] | null, values: unknown[] | null): Row[] {

@@ -1,5 +1,6 @@
 /** The thread's side: opens the connection, does one request after the other, and answers. */
 import { type MessagePort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { packThrown } from '../../reactor/threads/index.ts';
 import type { BeginOptions, Params } from '../driver.ts';
 import type { BlockingConnection, BlockingCursor, BlockingResult } from './blocking.ts';
 import {
@@ -7,7 +8,6 @@ import {
   type ColumnsField,
   MAX_COLUMN_SETS,
   OPEN,
-  packError,
   REQUEST_FIELDS,
   type RequestKind,
   SLOTS,
@@ -209,7 +209,7 @@ class Server {
   }
 
   #fail(id: number, error: unknown): void {
-    this.#replies.push(id, 1, null, packError(error), -1, null, this.#connection.inTransaction);
+    this.#replies.push(id, 1, null, packThrown(error), -1, null, this.#connection.inTransaction);
     this.#held += 1;
     this.#send();
   }
@@ -250,7 +250,7 @@ class Server {
       try {
         this.#port.postMessage(reply);
       } catch {
-        this.#port.postMessage([reply[0], 1, null, packError(problem), -1, null, reply[6]]);
+        this.#port.postMessage([reply[0], 1, null, packThrown(problem), -1, null, reply[6]]);
       }
     }
   }
@@ -277,7 +277,7 @@ async function main({ module, name, options, port, slots }: ThreadData): Promise
     port.on('message', (batch: unknown[]) => server.take(batch));
     port.postMessage(null);
   } catch (error) {
-    port.postMessage(packError(error));
+    port.postMessage(packThrown(error));
     port.close();
   }
 }

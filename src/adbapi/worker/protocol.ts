@@ -6,8 +6,6 @@
  * listens to nobody while it works.
  */
 
-import { DriverMissing } from '../errors.ts';
-
 /** What can be asked of a connection. */
 export type RequestKind =
   | 'execute'
@@ -51,53 +49,4 @@ export interface ThreadData {
   readonly options: unknown;
   readonly port: import('node:worker_threads').MessagePort;
   readonly slots: Int32Array;
-}
-
-// ------------------------------------------------------------------------------------------------ errors
-
-/** An error on its way. */
-export interface PackedError {
-  readonly name: string;
-  readonly message: string;
-  readonly stack: string | undefined;
-  readonly type: boolean;
-  readonly properties: Readonly<Record<string, unknown>>;
-}
-
-const PLAIN: ReadonlySet<string> = new Set(['string', 'number', 'boolean', 'bigint']);
-
-/** Never throws, and what it returns can be cloned. */
-export function packError(error: unknown): PackedError {
-  if (!(error instanceof Error)) {
-    return { name: 'Error', message: String(error), stack: undefined, type: false, properties: {} };
-  }
-  const properties: Record<string, unknown> = {};
-  for (const key of Object.getOwnPropertyNames(error)) {
-    const value: unknown = Reflect.get(error, key);
-    if (!['name', 'message', 'stack'].includes(key) && PLAIN.has(typeof value))
-      properties[key] = value;
-  }
-  return {
-    name: error.constructor.name,
-    message: error.message,
-    stack: error.stack,
-    type: error instanceof TypeError || error instanceof RangeError,
-    properties,
-  };
-}
-
-/** The error as good as it gets: name, message, stack, code and other plain properties. */
-export function unpackError({ name, message, stack, type, properties }: PackedError): Error {
-  if (properties['code'] === 'ERR_DRIVER_MISSING') return new DriverMissing(message);
-  const error =
-    type && name === 'RangeError'
-      ? new RangeError(message)
-      : type
-        ? new TypeError(message)
-        : new Error(message);
-  if (error.name !== name)
-    Object.defineProperty(error, 'name', { value: name, configurable: true });
-  if (stack !== undefined)
-    Object.defineProperty(error, 'stack', { value: stack, configurable: true });
-  return Object.assign(error, properties);
 }

@@ -107,8 +107,9 @@ export class FTPAnonymousShell implements FTPShellInterface {
     });
   }
 
-  async openForReading(path: Segments, { offset = 0 }: ReadOptions = {}): Promise<ReadFile> {
-    return await this.told(path, () => this.#opened(path, offset, Number.POSITIVE_INFINITY));
+  async openForReading(path: Segments, options: ReadOptions = {}): Promise<ReadFile> {
+    const { offset = 0, end = Number.POSITIVE_INFINITY } = options;
+    return await this.told(path, () => this.#opened(path, offset, end));
   }
 
   /** The checksum of a stretch of a file. Cancelling the Deferred ends the reading. */

@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 import { Deferred } from '../../deferred/index.ts';
 import type { Consumer } from '../../reactor/index.ts';
 import { TransferStoppedError } from '../errors.ts';
-import { FileBody } from '../http/static/file-body.ts';
+import { FileBody, type Releasing } from '../http/static/file-body.ts';
 import type { ReadFile } from './shell.ts';
 
 const closeDescriptor = promisify(close);
@@ -33,11 +33,14 @@ export class FileReading implements ReadFile {
       body.stopProducing();
       consumer.unregisterProducer();
     });
-    const body = new FileBody(fd, this.size > 0 ? [stretch] : [], consumer, (error) => {
+    const done = (error: Error | null): void => {
       consumer.unregisterProducer();
       if (error === null) sent.callback();
       else sent.errback(error);
-    });
+    };
+    const stretches = this.size > 0 ? [stretch] : [];
+    const releasing = isReleasing(consumer) ? consumer : null;
+    const body = new FileBody(fd, stretches, consumer, done, undefined, releasing);
     const producer = {
       pauseProducing: () => body.pauseProducing(),
       resumeProducing: () => body.resumeProducing(),
@@ -61,4 +64,8 @@ export class FileReading implements ReadFile {
     this.#fd = null;
     if (fd !== null) await closeDescriptor(fd);
   }
+}
+
+function isReleasing(consumer: Consumer): consumer is Consumer & Releasing {
+  return 'releasesWritten' in consumer;
 }

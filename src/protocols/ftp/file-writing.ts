@@ -28,6 +28,11 @@ export function temporaryName(): string {
   return `.upload-${randomBytes(12).toString('hex')}.part`;
 }
 
+/** Whether that is such a name, of whatever process. */
+export function isTemporaryName(name: string): boolean {
+  return /^\.upload-[0-9a-f]{24}\.part$/.test(name);
+}
+
 /** What is written to, and what becomes of it. */
 export interface WritingOptions {
   /** The file's path as the client knows it. */
@@ -58,6 +63,7 @@ export interface WritingOptions {
 
 export class FileWriting implements WriteFile, FileReceiver {
   readonly name: string;
+  release: ((piece: Uint8Array) => void) | null = null;
   readonly #options: WritingOptions;
   #producer: PushProducer | PullProducer | null = null;
   #streaming = false;
@@ -135,10 +141,10 @@ export class FileWriting implements WriteFile, FileReceiver {
       this.#queue.length > MAX_PIECES ? this.#queue.splice(0, MAX_PIECES) : this.#queue;
     if (pieces === this.#queue) this.#queue = [];
     this.#writing = true;
-    this.#put(pieces, 0);
+    this.#put(pieces);
   }
 
-  #put(pieces: Buffer[], written: number): void {
+  #put(pieces: Buffer[]): void {
     const { fd } = this.#options.handle;
     const at = this.#position;
     const done = (error: Error | null, count: number): void => {
@@ -149,13 +155,20 @@ export class FileWriting implements WriteFile, FileReceiver {
       }
       this.#position += count;
       this.#queued -= count;
-      const rest = without(pieces, written + count);
-      if (rest.length > 0) this.#put(rest, 0);
+      const rest = without(pieces, count);
+      // The system takes all of it, but for rare cases; then nothing is said.
+      if (rest.length === 0) this.#released(pieces);
+      if (rest.length > 0) this.#put(rest);
       else this.#wrote();
     };
     const [only] = pieces;
     if (pieces.length === 1 && only !== undefined) write(fd, only, 0, only.length, at, done);
     else writev(fd, pieces, at, done);
+  }
+
+  #released(pieces: readonly Buffer[]): void {
+    const { release } = this;
+    if (release !== null) for (const piece of pieces) release(piece);
   }
 
   #wrote(): void {

@@ -1,6 +1,7 @@
 /** FTP: the entry point `strand/protocols/ftp`. */
 export { FTPAnonymousShell, type FTPAnonymousShellOptions } from './anonymous-shell.ts';
 export * from './client/index.ts';
+export * from './command-errors.ts';
 export * from './errors.ts';
 export { FTPShell, type FTPShellOptions } from './file-shell.ts';
 export type { FollowSymlinks } from './jail.ts';
@@ -26,3 +27,4 @@ export {
 } from './server/options.ts';
 export { transferLogLine } from './server/transfer-log.ts';
 export * from './shell.ts';
+export { type SweepOptions, sweepUploads } from './sweep.ts';

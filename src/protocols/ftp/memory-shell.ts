@@ -168,12 +168,12 @@ export class MemoryShell implements FTPShellInterface {
     return this.#listed(node, keys);
   }
 
-  openForReading(path: Segments, { offset = 0 }: ReadOptions = {}): ReadFile {
+  openForReading(path: Segments, { offset = 0, end }: ReadOptions = {}): ReadFile {
     const { data } = this.#file(path);
     if (offset > data.length) {
       throw new FTPCmdError(`${toPath(path)}: Cannot begin behind its end`, 554);
     }
-    const bytes = data.subarray(offset);
+    const bytes = data.subarray(offset, end);
     return { size: bytes.length, send: (consumer) => send(bytes, consumer), close() {} };
   }
 

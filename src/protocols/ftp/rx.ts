@@ -1,4 +1,4 @@
-/** The only file here that knows rxjs, which is loaded when somebody watches a server. */
+/** The only file here that knows rxjs, which is loaded when somebody watches. */
 import { createRequire } from 'node:module';
 import type { Observable, Subject } from 'rxjs';
 

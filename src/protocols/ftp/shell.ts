@@ -35,6 +35,8 @@ export type ListedFile = readonly [name: string, facts: FactValues];
 export interface ReadOptions {
   /** Bytes to leave out at the beginning. Default 0. */
   readonly offset?: number;
+  /** The first byte, from the beginning of the file, that is left out at the end; default: none. A shell may leave that alone: then the server does not offer it. */
+  readonly end?: number;
 }
 
 /** How to open a file for writing. */
@@ -58,7 +60,10 @@ export interface ReadFile {
 }
 
 /** Takes what is uploaded. It may ask its producer to pause; when it cannot go on it stops it, and `close` fails with the reason. */
-export interface FileReceiver extends Consumer {}
+export interface FileReceiver extends Consumer {
+  /** If it has this, the server may set it: it is to be called with each piece that was written to the file, and is needed no more. Its memory is used again then. */
+  release?: ((piece: Uint8Array) => void) | null;
+}
 
 /** An open file that can be written once. Nothing is where it belongs before `close` has succeeded. Twisted: `IWriteFile`. */
 export interface WriteFile {

@@ -11,6 +11,7 @@ import {
   V2_FIXED_LENGTH,
   V2_SIGNATURE,
 } from './header.ts';
+import { encodeTLV } from './tlv.ts';
 
 /** What a header is to say. */
 export interface ProxyHeaderContents {
@@ -151,16 +152,4 @@ function addressBytes(ends: Ends): Buffer[] {
     ports.writeUInt16BE(port, 2 * i);
   });
   return [...ends.ends.map(({ bytes }) => bytes), ports];
-}
-
-function encodeTLV(type: number, value: Uint8Array | string): Buffer {
-  const bytes = Buffer.from(value);
-  if (!Number.isInteger(type) || type < 0 || type > 255) {
-    throw new TypeError(`Cannot write PROXY header: ${type} is not a type of value, 0 to 255`);
-  }
-  if (bytes.length > 65535) {
-    throw new RangeError(`Cannot write PROXY header: a value of ${bytes.length} bytes is too long`);
-  }
-  const head = Buffer.from([type, bytes.length >> 8, bytes.length & 255]);
-  return Buffer.concat([head, bytes]);
 }

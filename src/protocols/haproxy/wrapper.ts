@@ -11,8 +11,11 @@ import {
   type TLSContext,
   type TLSTransport,
   type Transport,
+  UNIXAddress,
 } from '../../reactor/index.ts';
+import { Refusals } from '../policies/refusals.ts';
 import { ProtocolWrapper, type WrapperClass, WrappingFactory } from '../policies/wrapping.ts';
+import { NetworkList } from '../socks/networks.ts';
 import { InvalidProxyHeader } from './errors.ts';
 import type { ProxyHeader } from './header.ts';
 import { ProxyHeaderParser, type ProxyHeaderParserOptions } from './parser.ts';
@@ -21,6 +24,13 @@ import { ProxyHeaderParser, type ProxyHeaderParserOptions } from './parser.ts';
 export interface HAProxyOptions extends ProxyHeaderParserOptions {
   /** Seconds in which the header has to be there; null waits for ever. Default 10. */
   headerTimeout?: number | null;
+  /**
+   * From whom connections are taken that begin with a header: addresses and networks ('10.0.0.0/8', '::1'), 'unix' for UNIX sockets, or a function that says. Default: from everybody,
+   * so that none but the proxy may be able to connect.
+   */
+  trusted?: Iterable<string> | ((addr: Address) => boolean);
+  /** What becomes of connections from others: they are closed, 'refuse', which is the default; or they are served as they are, without a header: 'direct'. */
+  untrusted?: 'refuse' | 'direct';
   /** Whose seconds these are. Default: the reactor's. */
   clock?: Pick<ReactorTime, 'callLater'>;
 }
@@ -30,23 +40,43 @@ export interface HAProxyOptions extends ProxyHeaderParserOptions {
  * protocol for the address that the header tells, and its protocol sees that address as `getPeer()`, and the one that was connected to as `getHost()`. A connection that
  * begins otherwise, or too late, is aborted and a warning logged; then the wrapped factory never hears of it.
  *
- * Anybody can send such a header: listen only where none but the proxy can connect.
+ * Anybody can send such a header: listen only where none but the proxy can connect, or name it in `trusted`.
  *
  * Twisted: `twisted.protocols.haproxy._wrapper.HAProxyWrappingFactory`.
  */
 export class HAProxyWrappingFactory extends WrappingFactory {
   override protocol: WrapperClass = HAProxyProtocolWrapper;
   readonly options: HAProxyOptions;
+  readonly #trusts: (addr: Address) => boolean;
+  readonly #refusals = new Refusals();
 
   constructor(wrappedFactory: IProtocolFactory, options: HAProxyOptions = {}) {
     super(wrappedFactory);
     this.options = options;
+    this.#trusts = trusts(options.trusted);
   }
 
   /** The wrapper only: what it wraps is made when it is known for whom. */
-  override buildProtocol(_addr: Address): ProtocolWrapper {
-    return new this.protocol(this, null);
+  override buildProtocol(addr: Address): ProtocolWrapper | null {
+    if (this.#trusts(addr)) return new this.protocol(this, null);
+    if (this.options.untrusted === 'direct') {
+      const wrapped = this.wrappedFactory.buildProtocol(addr);
+      return wrapped === null || wrapped === undefined ? null : new ProtocolWrapper(this, wrapped);
+    }
+    return this.#refusals.refuse(this.logPrefix(), `${addr} is no proxy that is trusted`);
   }
+}
+
+function trusts(trusted: HAProxyOptions['trusted']): (addr: Address) => boolean {
+  if (trusted === undefined) return () => true;
+  if (typeof trusted === 'function') return trusted;
+  const names = [...trusted];
+  const networks = new NetworkList(names.filter((name) => name !== 'unix'));
+  const unix = names.includes('unix');
+  return (addr) => {
+    if (addr instanceof UNIXAddress) return unix;
+    return 'host' in addr && networks.has(addr.host);
+  };
 }
 
 type State = 'header' | 'open' | 'refused';

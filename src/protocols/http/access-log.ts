@@ -2,30 +2,69 @@
 
 import { createWriteStream, type WriteStream } from 'node:fs';
 import { Deferred } from '../../deferred/index.ts';
-import { type DelayedCall, logEvent, type ReactorTime } from '../../reactor/index.ts';
-import type { Request } from './request.ts';
+import {
+  type Address,
+  type DelayedCall,
+  IPv4Address,
+  IPv6Address,
+  logEvent,
+  type ReactorTime,
+} from '../../reactor/index.ts';
+import type { HTTPParseErrorCode } from './parse-errors.ts';
 
-/** One answered request. */
+/** Why something was refused before it was a request: the rule that it broke, or that its head took too long to come. */
+export type RefusalReason = HTTPParseErrorCode | 'timeout';
+
+/** What can be logged: a `Request`, or what was refused before it was one, of which less is known. */
+export interface Loggable {
+  /** These three are empty where a refused request line could not be read. */
+  readonly method: string;
+  readonly uri: string;
+  readonly clientproto: string;
+  readonly code: number;
+  /** Bytes of the answer's body. */
+  readonly sentLength: number;
+  /** Why it was refused; not there, or null, for a request. */
+  readonly refusal?: RefusalReason | null;
+  /** Of what was refused: its first line, as far as it came. */
+  readonly line?: string;
+  getClientIP(): string | null;
+  /** The name that the client gave, '' if none. */
+  getUser(): string;
+  getHeader(name: string): string | undefined;
+  getRequestHostname(): string;
+}
+
+/** One answer. What is null was not said, or not understood. */
 export interface AccessRecord {
   /** When the answer was complete, in seconds since 1970 UTC. */
   readonly time: number;
   /** The number of the client's address; null where it has none. */
   readonly client: string | null;
   readonly user: string | null;
-  readonly method: string;
+  readonly method: string | null;
   /** The target as it was sent. */
-  readonly uri: string;
-  readonly protocol: string;
-  readonly host: string;
+  readonly uri: string | null;
+  readonly protocol: string | null;
+  readonly host: string | null;
   readonly code: number;
+  /** Why it was refused before it was a request; null for a request. */
+  readonly refusal: RefusalReason | null;
+  /** Of what was refused: its first line as far as it came, unchanged. Null for a request. */
+  readonly line: string | null;
   /** Bytes of the body that were sent. */
   readonly length: number;
   readonly referrer: string | null;
   readonly agent: string | null;
 }
 
-/** Makes a line of a request. @param timestamp as the combined format writes it: '[21/Nov/2026:15:04:05 +0000]' */
-export type LogFormatter = (timestamp: string, request: Request) => string;
+/** Makes a line of a request, without its line end. @param timestamp as the combined format writes it: '[21/Nov/2026:15:04:05 +0000]' */
+export type LogFormatter = (timestamp: string, request: Loggable) => string;
+
+/** The number of an address; null where it has none. */
+export function numberOf(address: Address | undefined): string | null {
+  return address instanceof IPv4Address || address instanceof IPv6Address ? address.host : null;
+}
 
 /** What goes to a line must not be able to begin another, nor to speak to a terminal. */
 function escaped(text: string): string {
@@ -44,37 +83,39 @@ function quoted(text: string | undefined): string {
   return `"${escaped(text ?? '-')}"`;
 }
 
-function line(client: string, timestamp: string, request: Request): string {
+function line(client: string, timestamp: string, request: Loggable): string {
   const user = request.getUser();
-  const asked = `${request.method} ${request.uri} ${request.clientproto}`;
+  const asked = request.line ?? `${request.method} ${request.uri} ${request.clientproto}`;
   const length = request.sentLength > 0 ? request.sentLength : '-';
   const name = user === '' ? '-' : escaped(user).replaceAll(' ', '\\x20');
-  return `${client} - ${name} ${timestamp} ${quoted(asked)} ${request.code} ${length} ${quoted(request.getHeader('referer'))} ${quoted(request.getHeader('user-agent'))}`;
+  return `${client} - ${name} ${timestamp} ${quoted(asked || undefined)} ${request.code} ${length} ${quoted(request.getHeader('referer'))} ${quoted(request.getHeader('user-agent'))}`;
 }
 
 /** A line in the combined format of Apache. Twisted: `combinedLogFormatter`. */
-export function combinedLogFormatter(timestamp: string, request: Request): string {
+export function combinedLogFormatter(timestamp: string, request: Loggable): string {
   return line(request.getClientIP() ?? '-', timestamp, request);
 }
 
 /** The same, with the first address of `X-Forwarded-For`: for servers that only a trusted proxy can reach. Twisted: `proxiedLogFormatter`. */
-export function proxiedLogFormatter(timestamp: string, request: Request): string {
+export function proxiedLogFormatter(timestamp: string, request: Loggable): string {
   const forwarded = request.getHeader('x-forwarded-for')?.split(',', 1)[0]?.trim();
   const client = forwarded ? escaped(forwarded).replaceAll(' ', '\\x20') : null;
   return line(client ?? request.getClientIP() ?? '-', timestamp, request);
 }
 
-/** A request as a record. */
-export function accessRecord(time: number, request: Request): AccessRecord {
+/** A request, or what was refused, as a record. */
+export function accessRecord(time: number, request: Loggable): AccessRecord {
   return {
     time,
     client: request.getClientIP(),
     user: request.getUser() || null,
-    method: request.method,
-    uri: request.uri,
-    protocol: request.clientproto,
-    host: request.getRequestHostname(),
+    method: request.method || null,
+    uri: request.uri || null,
+    protocol: request.clientproto || null,
+    host: request.getRequestHostname() || null,
     code: request.code,
+    refusal: request.refusal ?? null,
+    line: request.line ?? null,
     length: request.sentLength,
     referrer: request.getHeader('referer') ?? null,
     agent: request.getHeader('user-agent') ?? null,

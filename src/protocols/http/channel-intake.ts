@@ -128,17 +128,17 @@ export class BodyIntake implements BodySource {
     if (this.#head.contentLength > this.#most) throw new HTTPError(413);
   }
 
-  push(chunk: Buffer): void {
+  /** @returns whether somebody has the chunk itself now, rather than a copy of it, or nothing */
+  push(chunk: Buffer): boolean {
     this.#came += chunk.length;
     if (this.#sink === 'kept') {
-      if (this.#came > this.#most) {
-        processingFailed(this.#request, new HTTPError(413));
-      } else {
-        this.#collector?.push(chunk);
-      }
-    } else if (this.#sink === 'streamed') {
-      this.#body?.push(chunk);
+      if (this.#came <= this.#most) return this.#collector?.push(chunk) === true;
+      processingFailed(this.#request, new HTTPError(413));
+      return false;
     }
+    if (this.#sink !== 'streamed') return false;
+    this.#body?.push(chunk);
+    return true;
   }
 
   /** The body is complete. @returns whether the request is to be answered now */

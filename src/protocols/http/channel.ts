@@ -8,12 +8,14 @@ import { Failure } from '../../deferred/index.ts';
 import {
   ConnectionDone,
   type Data,
+  giveBackReadBuffer,
   type IHalfCloseableProtocol,
   type IProtocol,
   logEvent,
   type PullProducer,
   type TLSTransport,
 } from '../../reactor/index.ts';
+import { numberOf, type RefusalReason } from './access-log.ts';
 import { BodyIntake, type IntakeOwner } from './channel-intake.ts';
 import { ChannelOutput, type OutputOwner } from './channel-output.ts';
 import { NEVER, PhasedChannel } from './channel-phases.ts';
@@ -21,10 +23,14 @@ import type { RequestHead } from './heads.ts';
 import type { HTTPParseError } from './parse-errors.ts';
 import { RequestParser } from './parser.ts';
 import type { RequestEvents } from './parser-events.ts';
+import { RefusedRequest } from './refused-request.ts';
 import type { Request } from './request.ts';
 import type { RequestChannel } from './request-channel.ts';
 import { processingFailed } from './request-render.ts';
 import { HTTPError } from './status.ts';
+
+/** What came in a buffer of its own: bytes from which on it is worth giving back. */
+const LARGE = 32_768;
 
 export class HTTPChannel
   extends PhasedChannel
@@ -45,6 +51,8 @@ export class HTTPChannel
   #peerEnded = false;
   /** Whether bytes of a request that was given up may still come. */
   #cutOff = false;
+  /** Whether somebody was given a part of what came last. */
+  #given = false;
   #requests = 0;
   /** When the first byte of the request under way came. */
   #begun = 0;
@@ -64,7 +72,12 @@ export class HTTPChannel
   override dataReceived(data: Buffer): unknown {
     if (this.phase === 'other') return this.next?.dataReceived(data);
     if (this.phase === 'lingering' || this.phase === 'closing') return undefined;
+    this.#given = false;
     this.#parse(data);
+    // Heads and bodies in memory are copies. A transport that stands in between may still have the bytes.
+    if (data.length >= LARGE && !this.#given && !this.#parser.holdsChunk && this.releasesWritten) {
+      giveBackReadBuffer(data);
+    }
     return undefined;
   }
 
@@ -158,7 +171,7 @@ export class HTTPChannel
   }
 
   onBody(chunk: Buffer): void {
-    this.#intake?.push(chunk);
+    if (this.#intake?.push(chunk) === true) this.#given = true;
   }
 
   onEnd(trailers: readonly string[] | null): void {
@@ -202,7 +215,7 @@ export class HTTPChannel
     this.#cutOff = true;
     this.#intake = undefined;
     if (request === undefined) {
-      this.#refuse(error.status);
+      this.#refuse(error.status, error.code, error.line);
       return;
     }
     if (intake?.fail(new HTTPError(error.status, undefined, { cause: error }))) return;
@@ -211,9 +224,13 @@ export class HTTPChannel
   }
 
   /** Answers what is not even a request, and closes. */
-  #refuse(status: number): void {
-    const text = this.factory.headStart.text(status, null, 0);
+  #refuse(status: number, reason: RefusalReason, line: string): void {
+    const { factory } = this;
+    const text = factory.headStart.text(status, null, 0);
     this.#output.send(`${text}Content-Length: 0\r\nConnection: close\r\n\r\n`);
+    if (factory.logging) {
+      factory.log(new RefusedRequest(status, reason, numberOf(this.peer), line));
+    }
     this.close(true);
   }
 
@@ -241,6 +258,11 @@ export class HTTPChannel
     // A body that is not going to be read to its end leaves nothing to go on with.
     if (!this.#last && this.#intake !== undefined && !this.#intake.canBeDropped) this.#last = true;
     return !this.#last;
+  }
+
+  get releasesWritten(): boolean {
+    // A transport that stands in between may pass on what another one says of itself.
+    return this.transport.releasing === this.transport;
   }
 
   isSecure(): boolean {
@@ -294,6 +316,7 @@ export class HTTPChannel
     this.#request = undefined;
     if (request !== undefined && this.factory.logging) this.factory.log(request);
     const rest = this.#parser.release();
+    this.#given = true;
     this.phase = 'other';
     this.until = NEVER;
     this.readBy = NEVER;
@@ -343,7 +366,12 @@ export class HTTPChannel
     // The last request of a connection that is sending one now says so itself.
     if (this.#request !== undefined) this.#last = true;
     if (this.phase === 'idle') this.close(false);
-    else if (this.phase === 'other') this.transport.loseConnection();
+    else if (this.phase === 'other') {
+      // Protocols that have a goodbye of their own may say it.
+      const next = this.next as { drain?(): void } | undefined; // asked whether it has that
+      if (next?.drain === undefined) this.transport.loseConnection();
+      else next.drain();
+    }
   }
 
   readConnectionLost(): void {
@@ -392,7 +420,7 @@ export class HTTPChannel
 
   protected override headOverdue(): void {
     this.#last = true;
-    this.#refuse(408);
+    this.#refuse(408, 'timeout', this.#parser.lineHeld());
   }
 
   protected override bodyOverdue(now: number): void {

@@ -14,6 +14,7 @@ import {
   accessRecord,
   combinedLogFormatter,
   type LogFormatter,
+  type Loggable,
   type LogTarget,
   logTimestamp,
 } from './access-log.ts';
@@ -273,8 +274,8 @@ export class HTTPFactory extends ServerFactory<HTTPChannel> {
     return session;
   }
 
-  /** Logs an answered request. Called when `logging`. */
-  log(request: Request): void {
+  /** Logs an answered request, or what was refused before it was one. Called when `logging`. */
+  log(request: Loggable): void {
     const now = this.wallTime();
     this.#logTarget?.write(`${this.logFormatter(this.#timestamp(now), request)}\n`);
     this.#accessLog?.(accessRecord(now, request));

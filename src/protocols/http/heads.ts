@@ -1,7 +1,7 @@
 /** The heads of messages: start line and headers (RFC 9112 sections 3 to 5). What is not asked for is not made. */
 import { authorityOf, type TargetForm } from './parser-authority.ts';
 import type { Framing, ResponseFraming } from './parser-events.ts';
-import { splitFields } from './parser-fields.ts';
+import { fieldsRead, scan, splitFields } from './parser-fields.ts';
 
 /** Something that has headers as they came: name, value, name, value. */
 export interface RawHeaders {
@@ -29,16 +29,22 @@ export class FieldSection<F> {
   readonly #at: number;
   #rawHeaders: readonly string[] | null = null;
 
-  /** The fields are in `text` from `at` on. */
-  constructor(parts: FieldParts<F>, text: string, at: number) {
+  /**
+   * The fields are in `text` from `at` on, and are those that were read last, in bytes of which the text's first was at `base`. Who asks for them before others are read gets them at less cost.
+   */
+  constructor(parts: FieldParts<F>, text: string, at: number, base: number) {
     this.parts = parts;
     this.#text = text;
     this.#at = at;
+    scan.owner = this;
+    scan.base = base;
   }
 
   /** Frozen, since they may be those of another message as well. */
   get rawHeaders(): readonly string[] {
-    this.#rawHeaders ??= Object.freeze(splitFields(this.#text, this.#at));
+    this.#rawHeaders ??= Object.freeze(
+      scan.owner === this ? fieldsRead(this.#text) : splitFields(this.#text, this.#at),
+    );
     return this.#rawHeaders;
   }
 }

@@ -4,8 +4,10 @@ export {
   type AccessRecord,
   combinedLogFormatter,
   type LogFormatter,
+  type Loggable,
   type LogTarget,
   proxiedLogFormatter,
+  type RefusalReason,
 } from './access-log.ts';
 export * from './auth/index.ts';
 export { HTTPChannel } from './channel.ts';

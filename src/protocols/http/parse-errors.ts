@@ -56,11 +56,14 @@ export class HTTPParseError extends Error {
   readonly code: HTTPParseErrorCode;
   /** What a server answers; 502 if the message was a response. */
   readonly status: number;
+  /** If a head was refused: its first line as far as it had come, read as Latin-1, cut at 1024 characters. Else empty. It is what a stranger sent: escape it wherever it goes. */
+  readonly line: string;
 
-  constructor(code: HTTPParseErrorCode, what: 'request' | 'response' = 'request') {
+  constructor(code: HTTPParseErrorCode, what: 'request' | 'response' = 'request', line = '') {
     const [status, rule] = PARSE_ERRORS[code];
     super(`Cannot parse HTTP ${what}: ${rule}`);
     this.code = code;
+    this.line = line;
     this.status = what === 'response' ? 502 : status;
   }
 }

@@ -8,6 +8,8 @@ import { type ParserOptions, type ParserSettings, parserSettings } from './parse
 type State = 'head' | 'length' | 'chunked' | 'close' | 'end' | 'tunnel' | 'dead';
 
 const NOTHING = Buffer.alloc(0);
+/** Characters of a refused line that are told. */
+const LINE_SHOWN = 1024;
 
 /**
  * Cuts a stream of bytes into messages. Pure: whatever it learns it says at once, by calling its events, and what it says does not depend on how the bytes
@@ -95,6 +97,11 @@ export abstract class MessageParser<E extends RequestEvents | ResponseEvents> {
     return this.end - this.at;
   }
 
+  /** Whether what is held is in a chunk that was pushed, rather than in memory of its own. */
+  get holdsChunk(): boolean {
+    return !this.#own && this.at < this.end;
+  }
+
   get paused(): boolean {
     return this.#paused;
   }
@@ -124,9 +131,18 @@ export abstract class MessageParser<E extends RequestEvents | ResponseEvents> {
 
   /** Refuses what comes. @returns false, as there is no further */
   protected refuse(code: HTTPParseErrorCode): false {
+    const line = this.lineHeld();
     this.#die();
-    this.events.onError(new HTTPParseError(code, this.#what));
+    this.events.onError(new HTTPParseError(code, this.#what, line));
     return false;
+  }
+
+  /** The first line of a head that has not come in full, as far as it has, read as Latin-1; empty in the midst of anything else. At most 1024 characters. */
+  lineHeld(): string {
+    if (this.#state !== 'head') return '';
+    const held = this.input.toString('latin1', this.at, Math.min(this.end, this.at + LINE_SHOWN));
+    const end = held.search(/[\r\n]/);
+    return end < 0 ? held : held.slice(0, end);
   }
 
   #die(): void {

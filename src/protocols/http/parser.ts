@@ -163,7 +163,7 @@ export class RequestParser extends MessageParser<RequestEvents> {
       host: host.count === 0 ? null : textOf(head, host),
       expectation: versionMinor > 0 && scan.expect.count > 0 ? expectationOf(head) : 'none',
     } as const;
-    return new FieldSection(parts, head.text, head.fieldsAt);
+    return new FieldSection(parts, head.text, head.fieldsAt, head.at);
   }
 
   #begin(head: RequestHead, end: number): boolean {

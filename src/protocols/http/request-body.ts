@@ -22,15 +22,18 @@ export class BodyCollector {
     this.#expected = expected;
   }
 
-  push(chunk: Buffer): void {
+  /** @returns whether it keeps the chunk itself, and has not copied it */
+  push(chunk: Buffer): boolean {
     const end = this.length + chunk.length;
-    if (this.length === 0 && end === this.#expected) {
+    const isAll = this.length === 0 && end === this.#expected;
+    if (isAll) {
       this.#only = chunk;
     } else {
       if (end > this.#store.length) this.#grow(end);
       this.#store.set(chunk, this.length);
     }
     this.length = end;
+    return isAll;
   }
 
   #grow(needed: number): void {

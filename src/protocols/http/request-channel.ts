@@ -9,6 +9,8 @@ export interface RequestChannel {
   readonly clock: ReactorTime;
   /** Whether the connection is to stay open after the answer under way. */
   readonly persistent: boolean;
+  /** Whether what is sent is needed no more once a push producer is resumed that was paused while it was sent. Absent: it is not known, and nobody may touch it. */
+  readonly releasesWritten?: boolean;
   /** Whether it comes by TLS. */
   isSecure(): boolean;
   /** Sends part of the answer under way. What is sent in one turn leaves together. */

@@ -2,6 +2,7 @@
 import type { Address, ReactorTime, Transport } from '../../reactor/index.ts';
 import { IPv4Address, IPv6Address } from '../../reactor/index.ts';
 import { EMPTY } from '../data.ts';
+import { numberOf } from './access-log.ts';
 import { parseCookies } from './cookies.ts';
 import type { HTTPFactory } from './factory.ts';
 import { Headers } from './headers.ts';
@@ -221,8 +222,7 @@ export class RequestInput<C = Buffer> {
 
   /** The number of the client's address; null where it has none. */
   getClientIP(): string | null {
-    const peer = this.channel.transport.getPeer();
-    return peer instanceof IPv4Address || peer instanceof IPv6Address ? peer.host : null;
+    return numberOf(this.channel.transport.getPeer());
   }
 
   /** The address that the client connected to, or what `setHost` said. */

@@ -292,6 +292,15 @@ export class Request<C = Buffer> extends RequestAnswer<C> {
     if (!this.finished) this.channel.unregisterProducer();
   }
 
+  /** Whether what is written is needed no more once a push producer is resumed that was paused while it was written. @internal */
+  get releasesWritten(): boolean {
+    return (
+      this.bodyFilter === null &&
+      this.write === Request.prototype.write &&
+      this.channel.releasesWritten === true
+    );
+  }
+
   // ---------------------------------------------------------------------------------------------- the end
 
   /** Fires when the answer is complete, or fails with the reason when the connection is lost before. A new one for each call. */

@@ -157,7 +157,7 @@ export class ResponseParser extends MessageParser<ResponseEvents> {
       host: null,
       expectation: 'none',
     } as const;
-    return new FieldSection<ResponseFraming>(parts, head.text, head.fieldsAt);
+    return new FieldSection<ResponseFraming>(parts, head.text, head.fieldsAt, head.at);
   }
 }
 

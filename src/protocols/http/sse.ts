@@ -49,6 +49,10 @@ export interface ServerSentEventsOptions {
    * what it saw last. Default 1 MiB.
    */
   readonly maxBuffered?: number;
+  /**
+   * Whether an `EncodingResourceWrapper` may compress the events; proxies may then as well, and some keep events back when they do. Default false: `Cache-Control: no-transform` forbids it to all.
+   */
+  readonly compress?: boolean;
 }
 
 function lines(name: string, text: string): string {
@@ -99,7 +103,10 @@ export class ServerSentEvents extends Resource {
     const lastEventId = request.getHeader('last-event-id') ?? null;
     const source = request.method === 'HEAD' ? null : await this.#source(request, lastEventId);
     request.setHeader('Content-Type', 'text/event-stream; charset=utf-8');
-    request.setHeader('Cache-Control', 'no-cache, no-transform');
+    request.setHeader(
+      'Cache-Control',
+      this.#options.compress === true ? 'no-cache' : 'no-cache, no-transform',
+    );
     // Proxies that gather answers before they pass them on can be told not to.
     request.setHeader('X-Accel-Buffering', 'no');
     if (source === null) return '';

@@ -26,7 +26,7 @@ import { ClientFactory } from '../protocol.ts';
  */
 const prototypes = new WeakMap<object, WeakMap<object, object>>();
 
-function prototypeFor(wrapper: ProtocolWrapper, transport: Transport): object {
+function prototypeFor(wrapper: object, transport: Transport): object {
   const own: object = Object.getPrototypeOf(wrapper);
   const kind: object = Object.getPrototypeOf(transport);
   let known = prototypes.get(own);
@@ -43,7 +43,7 @@ function prototypeFor(wrapper: ProtocolWrapper, transport: Transport): object {
 }
 
 /** What hands on each member of `transport` that `wrapper` has not got itself. */
-function forwards(wrapper: ProtocolWrapper, transport: Transport): PropertyDescriptorMap {
+function forwards(wrapper: object, transport: Transport): PropertyDescriptorMap {
   const found: PropertyDescriptorMap = {};
   const skip = new Set<string>(FURTHER_METHODS);
   for (
@@ -85,6 +85,14 @@ function forward(name: string, isMethod: boolean): PropertyDescriptor {
   };
 }
 
+/** What a wrapper needs of its factory: to be told which connections stand. */
+export interface WrapperOwner {
+  /** A wrapper has its connection. */
+  registerProtocol(protocol: ProtocolWrapper<WrapperOwner>): void;
+  /** A wrapper has lost its connection. */
+  unregisterProtocol(protocol: ProtocolWrapper<WrapperOwner>): void;
+}
+
 /**
  * Passes everything on, both ways. Subclass it and override what you want to hear of or to change; call `super` to pass it on.
  *
@@ -99,17 +107,21 @@ function forward(name: string, isMethod: boolean): PropertyDescriptor {
  *   }
  * }
  */
-export class ProtocolWrapper implements IProtocol, Transport {
+export class ProtocolWrapper<F extends WrapperOwner = WrappingFactory>
+  implements IProtocol, Transport
+{
   /** The factory that made it. */
-  readonly factory: WrappingFactory;
+  readonly factory: F;
   /** The protocol that it serves; null once the connection is lost. */
   wrappedProtocol: IProtocol | null;
   /** The real transport; there from `makeConnection` on. */
   transport!: Transport;
 
-  constructor(factory: WrappingFactory, wrappedProtocol: IProtocol | null) {
+  constructor(factory: F, wrappedProtocol: IProtocol | null) {
     this.factory = factory;
     this.wrappedProtocol = wrappedProtocol;
+    // What stands around this one may ask before there is a connection.
+    if (wrappedProtocol !== null) passFurtherMethods(this, wrappedProtocol);
   }
 
   // ---------------------------------------------------------------------------------- as a protocol
@@ -132,8 +144,17 @@ export class ProtocolWrapper implements IProtocol, Transport {
   protected startWrapped(): unknown {
     const wrapped = this.wrappedProtocol;
     if (wrapped === null) return undefined;
-    passFurtherMethods(this, wrapped);
+    this.takeFurtherMethods();
     return wrapped.makeConnection(this);
+  }
+
+  /** Takes on what the protocol has besides what every protocol has. */
+  protected takeFurtherMethods(): void {
+    const { wrappedProtocol, transport } = this;
+    if (wrappedProtocol === null) return;
+    passFurtherMethods(this, wrappedProtocol);
+    // A wrapper around this one looked for them before they were here.
+    if (transport instanceof ProtocolWrapper) transport.takeFurtherMethods();
   }
 
   dataReceived(data: Buffer): unknown {
@@ -241,6 +262,22 @@ interface WrappingFactoryBase extends IClientFactory {
 
 const Base: new () => WrappingFactoryBase = ClientFactory;
 
+/** Whether a factory has its ports say that they listen. */
+export function isNoisy(factory: IProtocolFactory): boolean {
+  return !('noisy' in factory) || factory.noisy !== false;
+}
+
+/** Starts or stops a factory around another without a word: its own start is not worth a line beside that of the factory in it. */
+export function quietly(factory: { noisy: boolean }, act: () => void): void {
+  const { noisy } = factory;
+  factory.noisy = false;
+  try {
+    act();
+  } finally {
+    factory.noisy = noisy;
+  }
+}
+
 /**
  * Wraps every protocol of another factory, for ports and for connectors. Set `protocol` to the class of wrappers, or override `buildProtocol`.
  *
@@ -263,18 +300,18 @@ export class WrappingFactory extends Base {
   constructor(wrappedFactory: IProtocolFactory) {
     super();
     this.wrappedFactory = wrappedFactory;
-    // Its own start is not worth a line beside that of the factory in it.
-    this.noisy = false;
+    // For the ports that it is used by, which say less for a factory that is not noisy.
+    this.noisy = isNoisy(wrappedFactory);
   }
 
   override doStart(): void {
     this.wrappedFactory.doStart();
-    super.doStart();
+    quietly(this, () => super.doStart());
   }
 
   override doStop(): void {
     this.wrappedFactory.doStop();
-    super.doStop();
+    quietly(this, () => super.doStop());
   }
 
   override buildProtocol(addr: Address): ProtocolWrapper | null {

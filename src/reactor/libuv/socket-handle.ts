@@ -24,6 +24,7 @@ import {
   type SocketOwner,
   sharedBuffer,
 } from './owned-socket.ts';
+import { giveBackReadBuffer, takeReadBuffer } from './read-buffers.ts';
 import { systemError } from './system-error.ts';
 import { TLSHandle } from './tls-handle.ts';
 import { writeChunks } from './write-chunks.ts';
@@ -43,6 +44,10 @@ function wasReset(socket: OwnedSocket): boolean {
 
 /** Where a peer's name goes that nobody wants to know. */
 const NOWHERE: SocketName = {};
+
+/** Sockets that have a buffer of their own though little came last; each may be silent for a long time, so that there must not be many. */
+let lingering = 0;
+const MOST_LINGERING = 64;
 
 /** Where a socket is, as Node reports it. */
 export interface SocketName {
@@ -68,6 +73,8 @@ export class SocketHandle<A extends Address> implements StreamHandle, SocketOwne
   #error: NodeJS.ErrnoException | undefined;
   readonly #writeDirect: DirectWrite | undefined;
   #onBarrier: ((error?: Error | null) => void) | undefined;
+  /** Whether it has a buffer of its own though little came last. */
+  #lingers = false;
 
   /** @param socket connected */
   constructor(socket: OwnedSocket, method: ReadMethod, host: A, peer: A) {
@@ -154,20 +161,46 @@ export class SocketHandle<A extends Address> implements StreamHandle, SocketOwne
 
   /**
    * Delivers what came. Little of it is copied out of the shared buffer, which is libuv's again afterwards. A socket that fills half a buffer at once
-   * gets buffers of its own, which are given away as they are: copying them would cost more than making new ones.
+   * gets buffers of its own, which are given away as they are; see `read-buffers.ts`. It loses them when little comes twice in a row.
    */
   received(n: number, buffer: Buffer): Buffer | undefined {
-    const large = n >= READ_BUFFER / 2;
     const own = buffer !== sharedBuffer();
-    if (large && own) {
-      this.listener.handleData(n === buffer.length ? buffer : buffer.subarray(0, n));
-      return Buffer.allocUnsafeSlow(READ_BUFFER);
+    if (n >= READ_BUFFER / 2) {
+      this.#settle();
+      let data: Buffer;
+      if (own) {
+        data = n === buffer.length ? buffer : buffer.subarray(0, n);
+      } else {
+        // A full one may come back, and is then warm; of anything less, more would be held than came.
+        data = n === READ_BUFFER ? takeReadBuffer() : Buffer.allocUnsafe(n);
+        buffer.copy(data, 0, 0, n);
+      }
+      this.listener.handleData(data);
+      return takeReadBuffer();
     }
     const data = Buffer.allocUnsafe(n);
     buffer.copy(data, 0, 0, n);
     this.listener.handleData(data);
-    if (large === own) return undefined;
-    return large ? Buffer.allocUnsafeSlow(READ_BUFFER) : sharedBuffer();
+    if (!own || this.#linger()) return undefined;
+    giveBackReadBuffer(buffer);
+    return sharedBuffer();
+  }
+
+  /** Whether the buffer is kept over a small read, which is often the end of something large that another such thing follows. */
+  #linger(): boolean {
+    if (this.#lingers || lingering >= MOST_LINGERING) {
+      this.#settle();
+      return false;
+    }
+    this.#lingers = true;
+    lingering += 1;
+    return true;
+  }
+
+  #settle(): void {
+    if (!this.#lingers) return;
+    this.#lingers = false;
+    lingering -= 1;
   }
 
   read(data: Buffer): void {
@@ -192,6 +225,7 @@ export class SocketHandle<A extends Address> implements StreamHandle, SocketOwne
   }
 
   closed(): void {
+    this.#settle();
     this.listener.handleClosed(this.#error);
     this.listener = NO_LISTENER;
   }

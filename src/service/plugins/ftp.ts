@@ -360,6 +360,7 @@ function logged(event: FTPEvent): void {
     level: type.endsWith('failed') ? 'warn' : 'info',
     system: 'FTP',
     message: [`session ${session}`, who, type, ...further].join(' '),
+    fields: { event: type, session, peer, user: name, ...others },
   });
 }
 

@@ -198,6 +198,11 @@ function readOptions(
 
 function optionOf(key: string, spec: OptionSpec): Option {
   const { Option } = commander();
+  if (/^no[A-Z]/.test(key)) {
+    throw new TypeError(
+      `Cannot have an option called ${JSON.stringify(key)}: ${flagOf(key)} would be the opposite of another`,
+    );
+  }
   const flag = flagOf(key);
   const short = spec.short === undefined ? '' : `-${spec.short}, `;
   if (spec.type === 'flag') return new Option(`${short}${flag}`, spec.description);

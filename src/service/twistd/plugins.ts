@@ -35,7 +35,12 @@ export interface FoundPlugins {
 /** What comes with the framework: names, what each does, and where it is from here. */
 const OWN: ReadonlyArray<readonly [name: string, description: string, module: string]> = [
   ['ftp', 'serve a folder over FTP', '../plugins/ftp'],
+  ['inetd', 'start a program for each connection, as inetd.conf says', '../plugins/inetd'],
+  ['manhole', 'open a prompt in the process, over telnet', '../plugins/manhole'],
+  ['portforward', 'hand connections on to another place', '../plugins/portforward'],
   ['procmon', 'keep another program running', '../plugins/procmon'],
+  ['proxy', 'hand requests on to HTTP servers', '../plugins/proxy'],
+  ['socks', 'connect others to where they want', '../plugins/socks'],
   ['web', 'serve a folder over HTTP', '../plugins/web'],
 ];
 

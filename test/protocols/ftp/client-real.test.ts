@@ -33,12 +33,14 @@ async function failureOf(work: PromiseLike<unknown>): Promise<unknown> {
 }
 
 for (const kind of FOREIGN_SERVERS) {
-  for (const tls of [false, true]) {
-    describe(`FTPClient with ${kind.name}${tls ? ' under TLS' : ''}`, () => suite(kind, tls));
+  for (const tls of [false, true, 'implicit'] as const) {
+    if (tls === 'implicit' && !kind.implicit) continue;
+    const title = tls === 'implicit' ? ' under implicit TLS' : tls ? ' under TLS' : '';
+    describe(`FTPClient with ${kind.name}${title}`, () => suite(kind, tls));
   }
 }
 
-function suite(kind: ForeignServerKind, tls: boolean): void {
+function suite(kind: ForeignServerKind, tls: boolean | 'implicit'): void {
   let server: ForeignServer;
   let client: FTPClient;
   let here: string;
@@ -61,9 +63,13 @@ function suite(kind: ForeignServerKind, tls: boolean): void {
 
   function open(options: FTPClientOptions = {}): PromiseLike<FTPClient> {
     const { port, username, password } = server;
-    const security = tls
-      ? ({ security: 'explicit', tls: { ca: certificates().ca.cert } } as const)
-      : {};
+    const security =
+      tls === false
+        ? {}
+        : ({
+            security: tls === 'implicit' ? 'implicit' : 'explicit',
+            tls: { ca: certificates().ca.cert },
+          } as const);
     return connectFTP('127.0.0.1', {
       port,
       username,

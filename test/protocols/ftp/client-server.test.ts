@@ -16,6 +16,7 @@ interface Case {
   readonly host: string;
   readonly server: FTPFactoryOptions;
   readonly client: ConnectFTPOptions;
+  readonly implicit?: true;
 }
 
 const server = { tls: certificates().server };
@@ -61,15 +62,34 @@ const CASES: readonly Case[] = [
     server: { ...server, requireSessionReuse: true },
     client: secure,
   },
+  {
+    title: 'under TLS from the first byte, with its session demanded for data',
+    host: '127.0.0.1',
+    server: { ...server, requireTLS: true, requireDataTLS: true, requireSessionReuse: true },
+    client: { security: 'implicit', tls: trust },
+    implicit: true,
+  },
+  {
+    title: 'under TLS from the first byte, with the server connecting over IPv6',
+    host: '::1',
+    server: { ...server, requireTLS: true, requireDataTLS: true },
+    client: { security: 'implicit', tls: trust, passive: false },
+    implicit: true,
+  },
 ];
 
-for (const { title, host, server: serverOptions, client: clientOptions } of CASES) {
+for (const { title, host, server: serverOptions, client: clientOptions, implicit } of CASES) {
   describe(`FTPClient and FTPFactory, ${title}`, () => {
     let served: Served;
     let client: FTPClient;
 
     beforeEach(async () => {
-      served = new Served(serverOptions, { '/pub': null, '/pub/digits': '0123456789' }, host);
+      served = new Served(
+        serverOptions,
+        { '/pub': null, '/pub/digits': '0123456789' },
+        host,
+        implicit,
+      );
       const { port } = served;
       client = await connectFTP(host, {
         port,

@@ -19,8 +19,10 @@ export interface ForeignServerKind {
   readonly name: string;
   /** How to get it; null if it is here. */
   missing(): string | null;
+  /** Whether it can be under TLS from the first byte. */
+  readonly implicit: boolean;
   /** @param tls whether TLS is demanded, for data with the session of the control connection if the server can demand that */
-  start(tls: boolean): Promise<ForeignServer>;
+  start(tls: boolean | 'implicit'): Promise<ForeignServer>;
 }
 
 const PYTHON = `
@@ -56,12 +58,17 @@ function freePort(): Promise<number> {
 }
 
 /** Settles once somebody listens there. */
-async function listens(port: number, child: ChildProcess, told: () => string): Promise<void> {
+async function listens(
+  port: number,
+  child: ChildProcess,
+  told: () => string,
+  greets: boolean,
+): Promise<void> {
   for (let tries = 0; tries < 600; tries++) {
     if (child.exitCode !== null) throw new Error(`The server ended: ${told()}`);
     const isThere = await new Promise<boolean>((resolve) => {
       const socket = connect(port, '127.0.0.1');
-      socket.once('data', () => {
+      socket.once(greets ? 'data' : 'connect', () => {
         socket.destroy();
         resolve(true);
       });
@@ -78,7 +85,7 @@ async function listens(port: number, child: ChildProcess, told: () => string): P
 async function run(
   program: string,
   args: (port: number, folder: string, root: string, pem: string) => string[],
-  tls: boolean,
+  tls: boolean | 'implicit',
   user: readonly [username: string, password: string],
 ): Promise<ForeignServer> {
   const port = await freePort();
@@ -86,11 +93,11 @@ async function run(
   const root = join(folder, 'root');
   mkdirSync(root);
   const pem = join(folder, 'server.pem');
-  if (tls) {
+  if (tls !== false) {
     const { ca, server } = certificates();
     writeFileSync(pem, server.key + server.cert + ca.cert, { mode: 0o600 });
   }
-  const child = spawn(program, args(port, folder, root, tls ? pem : ''), {
+  const child = spawn(program, args(port, folder, root, tls === false ? '' : pem), {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let told = '';
@@ -106,7 +113,7 @@ async function run(
     rmSync(folder, { recursive: true, force: true });
   };
   try {
-    await listens(port, child, () => told);
+    await listens(port, child, () => told, tls !== 'implicit');
   } catch (error) {
     await stop();
     throw error;
@@ -115,7 +122,7 @@ async function run(
   return { port, root, username, password, stop };
 }
 
-function vsftpdConfiguration(port: number, root: string, pem: string): string {
+function vsftpdConfiguration(port: number, root: string, pem: string, implicit: boolean): string {
   const lines = [
     'listen=YES',
     'listen_address=127.0.0.1',
@@ -141,6 +148,7 @@ function vsftpdConfiguration(port: number, root: string, pem: string): string {
   if (pem !== '') {
     lines.push(
       'ssl_enable=YES',
+      `implicit_ssl=${implicit ? 'YES' : 'NO'}`,
       'allow_anon_ssl=YES',
       'force_anon_logins_ssl=YES',
       'force_anon_data_ssl=YES',
@@ -152,7 +160,13 @@ function vsftpdConfiguration(port: number, root: string, pem: string): string {
   return `${lines.join('\n')}\n`;
 }
 
-function proftpdConfiguration(port: number, folder: string, root: string, pem: string): string {
+function proftpdConfiguration(
+  port: number,
+  folder: string,
+  root: string,
+  pem: string,
+  implicit: boolean,
+): string {
   const users = join(folder, 'users');
   // The hash of 'secret': made by openssl, since ProFTPD asks crypt().
   const hash = spawnSync('openssl', ['passwd', '-6', '-salt', 'strand', 'secret'], {
@@ -192,6 +206,7 @@ function proftpdConfiguration(port: number, folder: string, root: string, pem: s
       `TLSECCertificateKeyFile ${pem}`,
       'TLSProtocol TLSv1.2 TLSv1.3',
       `TLSLog ${join(folder, 'tls.log')}`,
+      ...(implicit ? ['TLSOptions UseImplicitSSL'] : []),
     );
   } else {
     lines.push('LoadModule mod_digest.c', 'DigestEngine on');
@@ -201,13 +216,14 @@ function proftpdConfiguration(port: number, folder: string, root: string, pem: s
 
 const VSFTPD: ForeignServerKind = {
   name: 'vsftpd',
+  implicit: true,
   missing: () => (existsSync('/usr/sbin/vsftpd') ? null : 'apt-get install vsftpd'),
   start: (tls) =>
     run(
       '/usr/sbin/vsftpd',
       (port, folder, root, pem) => {
         const file = join(folder, 'vsftpd.conf');
-        writeFileSync(file, vsftpdConfiguration(port, root, pem));
+        writeFileSync(file, vsftpdConfiguration(port, root, pem, tls === 'implicit'));
         return [file];
       },
       tls,
@@ -217,6 +233,7 @@ const VSFTPD: ForeignServerKind = {
 
 const PYFTPDLIB: ForeignServerKind = {
   name: 'pyftpdlib',
+  implicit: false,
   missing: () =>
     spawnSync('/usr/bin/python3', ['-c', 'import pyftpdlib.servers, OpenSSL']).status === 0
       ? null
@@ -232,6 +249,7 @@ const PYFTPDLIB: ForeignServerKind = {
 
 const PROFTPD_KIND: ForeignServerKind = {
   name: 'ProFTPD',
+  implicit: true,
   missing: () =>
     PROFTPD.some((path) => existsSync(path))
       ? null
@@ -241,7 +259,7 @@ const PROFTPD_KIND: ForeignServerKind = {
       PROFTPD.find((path) => existsSync(path)) ?? '',
       (port, folder, root, pem) => {
         const file = join(folder, 'proftpd.conf');
-        writeFileSync(file, proftpdConfiguration(port, folder, root, pem));
+        writeFileSync(file, proftpdConfiguration(port, folder, root, pem, tls === 'implicit'));
         return ['--nodaemon', '--quiet', '--config', file];
       },
       tls,

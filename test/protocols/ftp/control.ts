@@ -150,7 +150,7 @@ export async function acceptor(host = '127.0.0.1'): Promise<{
   };
 }
 
-/** A server with alice (password wonder) and anonymous users, who all see the same files. */
+/** A server with alice (password wonder) and anonymous users, who all see the same files; `implicit`: under TLS from the first byte. */
 export class Served {
   readonly shell: FakeShell;
   readonly factory: FTPFactory;
@@ -162,6 +162,7 @@ export class Served {
     options: FTPFactoryOptions = {},
     files: Readonly<Record<string, string | Buffer | null>> = {},
     host = '127.0.0.1',
+    implicit = false,
   ) {
     this.shell = new FakeShell(files);
     const realm: Realm = {
@@ -176,7 +177,10 @@ export class Served {
     ]);
     this.factory = new FTPFactory(portal, { loginDelay: 0, ...options });
     this.factory.noisy = false;
-    this.listening = reactor.listenTCP(0, this.factory, { interface: host });
+    this.listening =
+      implicit && options.tls !== undefined
+        ? reactor.listenSSL(0, this.factory, options.tls, { interface: host })
+        : reactor.listenTCP(0, this.factory, { interface: host });
     const address = this.listening.getHost();
     this.port = 'port' in address ? Number(address.port) : 0;
   }

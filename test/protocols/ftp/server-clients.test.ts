@@ -30,8 +30,10 @@ async function need(context: Mocha.Context, program: string): Promise<void> {
 }
 
 for (const host of ['127.0.0.1', '::1']) {
-  for (const secure of [false, true]) {
-    const title = `${host}${secure ? ' with TLS' : ''}`;
+  for (const way of ['', ' with TLS', ' with implicit TLS']) {
+    const secure = way !== '';
+    const implicit = way === ' with implicit TLS';
+    const title = `${host}${way}`;
     describe(`An FTP server at ${title}`, () => {
       const data = randomBytes(1_500_000);
       let served: Served;
@@ -42,6 +44,7 @@ for (const host of ['127.0.0.1', '::1']) {
           secure ? { tls: certificates().server } : {},
           { '/data.bin': data, '/sub': null, '/sub/in.txt': 'in sub' },
           host,
+          implicit,
         );
         writeFileSync(join(folder, 'up.bin'), data);
       });
@@ -60,7 +63,8 @@ for (const host of ['127.0.0.1', '::1']) {
           '-s',
           '--max-time',
           '20',
-          ...(secure ? ['--ssl-reqd', '-k'] : []),
+          ...(secure && !implicit ? ['--ssl-reqd'] : []),
+          '-k',
           '-u',
           'alice:wonder',
         ];
@@ -71,7 +75,7 @@ for (const host of ['127.0.0.1', '::1']) {
           });
           return stdout;
         };
-        const url = `ftp://${at()}`;
+        const url = `${implicit ? 'ftps' : 'ftp'}://${at()}`;
         expect(String(await curl(`${url}/`))).to.match(/ data\.bin\r?\n.* sub\r?\n$/);
         expect((await curl(`${url}/data.bin`)).equals(data)).to.equal(true);
         expect((await curl('-r', '1000-', `${url}/data.bin`)).equals(data.subarray(1000))).to.equal(
@@ -102,10 +106,18 @@ for (const host of ['127.0.0.1', '::1']) {
         const script = `
 import ftplib, ssl, hashlib, io, sys
 secure = ${secure ? 'True' : 'False'}
+implicit = ${implicit ? 'True' : 'False'}
+class Implicit(ftplib.FTP_TLS):
+    @property
+    def sock(self): return self._sock
+    @sock.setter
+    def sock(self, value):
+        if value is not None and not isinstance(value, ssl.SSLSocket): value = self.context.wrap_socket(value)
+        self._sock = value
 for passive in (True, False):
     if secure:
         context = ssl._create_unverified_context()
-        f = ftplib.FTP_TLS(context=context)
+        f = (Implicit if implicit else ftplib.FTP_TLS)(context=context)
     else:
         f = ftplib.FTP()
     f.connect(${JSON.stringify(host)}, ${served.port}, timeout=20)
@@ -144,7 +156,7 @@ for passive in (True, False):
             port: served.port,
             user: 'alice',
             password: 'wonder',
-            secure,
+            secure: implicit ? 'implicit' : secure,
             secureOptions: { rejectUnauthorized: false },
           });
           const names = (await client.list()).map(({ name, size }) => `${name} ${size}`);
@@ -163,7 +175,7 @@ for passive in (True, False):
         await need(this, 'lftp');
         this.timeout(60_000);
         mkdirSync(join(folder, 'tree'));
-        const count = 100;
+        const count = 50;
         for (let n = 0; n < count; n++) writeFileSync(join(folder, 'tree', `f${n}`), `file ${n}`);
         const script = [
           'set ssl:verify-certificate no',
@@ -171,7 +183,7 @@ for passive in (True, False):
           'set ftp:ssl-protect-data yes',
           'set net:max-retries 1',
           'set cmd:fail-exit yes',
-          `open -u alice,wonder ftp://${at()}`,
+          `open -u alice,wonder ${implicit ? 'ftps' : 'ftp'}://${at()}`,
           `mirror -R --parallel=3 ${join(folder, 'tree')} /tree`,
           `mirror --parallel=3 /tree ${join(folder, 'back')}`,
           'bye',
@@ -183,9 +195,12 @@ for passive in (True, False):
 
       it('serves wget', async function () {
         await need(this, 'wget');
-        if (secure || host === '::1') return;
+        if (host === '::1') return;
         const file = join(folder, 'wget.bin');
-        await run('wget', ['-q', '-T', '20', '-O', file, `ftp://alice:wonder@${at()}/data.bin`]);
+        const options = ['-q', '-T', '20', '--no-check-certificate', '-O', file];
+        if (implicit) options.push('--ftps-implicit');
+        const url = `${secure ? 'ftps' : 'ftp'}://alice:wonder@${at()}/data.bin`;
+        await run('wget', [...options, url]);
         expect(existsSync(file) && readFileSync(file).equals(data)).to.equal(true);
       });
     });

@@ -71,6 +71,38 @@ describe('FTPFactory over files', () => {
     expect(text('file')).to.equal('content');
   });
 
+  it('sends a stretch of a file that RANG names, once', async () => {
+    const client = await serve();
+    writeFileSync(join(on.root, 'digits'), '0123456789');
+    const cases = [
+      ['RANG 2 4', '234'],
+      ['RANG 8 100', '89'],
+      ['RANG 0 0', '0'],
+      ['RANG 1 0', '0123456789'],
+      ['REST 7', '789'],
+    ] as const;
+    for (const [command, expected] of cases) {
+      expect(await client.say(command)).to.match(/^350 /);
+      expect((await client.fetch('RETR digits'))[1], command).to.equal(expected);
+      expect((await client.fetch('RETR digits'))[1]).to.equal('0123456789');
+    }
+    await client.say('RANG 2 4');
+    await client.say('REST 3');
+    expect((await client.fetch('RETR digits'))[1]).to.equal('3456789');
+  });
+
+  it('copies files, says 552 when there is no room, and leaves nothing of it', async () => {
+    const client = await serve({ quota: { maxBytes: 20 } });
+    await client.say('SITE CPFR file');
+    expect(await client.say('SITE CPTO folder/copy')).to.match(/^250 /);
+    expect(text('folder/copy')).to.equal('content');
+    await client.say('SITE CPFR file');
+    expect(await client.say('SITE CPTO folder/more')).to.match(/^552 /);
+    expect(readdirSync(join(on.root, 'folder')).sort()).to.deep.equal(['copy', 'inner']);
+    await client.say('SITE CPFR file');
+    expect(await client.say('SITE CPTO folder')).to.match(/^550 /);
+  });
+
   it('leaves what was there when the client vanishes in mid-upload', async () => {
     const client = await serve();
     for (const command of ['STOR file', 'APPE file', 'STOR new']) {

@@ -205,6 +205,31 @@ describe('FTP', () => {
       ['SITE CHMOD 999 a.txt', /^501/],
       ['SITE HELP', /^214-/],
       ['SITE EXEC rm', /^500/],
+      ['SITE UTIME 20200101000000 a.txt', /^200/],
+      ['SITE UTIME 202001010000 a.txt', /^200/],
+      ['SITE UTIME a.txt 20200101000000 20200101000000 20200101000000 UTC', /^200/],
+      ['SITE UTIME 20201301000000 a.txt', /^501/],
+      ['SITE UTIME 20200101000000 nowhere', /^550/],
+      ['SITE CPFR nowhere', /^550/],
+      ['SITE CPFR sub', /^501/],
+      ['SITE CPFR', /^501/],
+      ['SITE CPTO x', /^503/],
+      [
+        'MFF Modify=20200101000000;UNIX.mode=0600; a.txt',
+        /^213 Modify=.*;UNIX\.mode=0600; a\.txt$/,
+      ],
+      ['MFF modify=20201301000000; a.txt', /^501/],
+      ['MFF unix.mode=9; a.txt', /^501/],
+      ['MFF size=1; a.txt', /^504/],
+      ['MFF a.txt', /^501/],
+      ['MFF modify=20200101000000; nowhere', /^550/],
+      ['RANG 1 2', /^501 Ranges are not allowed in ASCII/],
+      ['RANG 2 1', /^501/],
+      ['RANG x', /^501/],
+      ['LANG', /^200/],
+      ['LANG en-US', /^200/],
+      ['LANG fr', /^504/],
+      ['CSID Name=me; Version=1;', /^200 Name=Strand;/],
       ['HASH a.txt', /^213 SHA-256 0-11 sha256-12 a\.txt$/],
       ['XMD5 a.txt', /^250 MD5-12$/],
       ['XCRC "a.txt" 2 5', /^250 CRC32-3$/],
@@ -246,6 +271,16 @@ describe('FTP', () => {
         expect(await client.say('NOOP')).to.match(/^200/);
       });
     }
+
+    it('copies, unless the user may not write there', async () => {
+      expect(await client.say('SITE CPFR a.txt')).to.match(/^350/);
+      expect(await client.say('SITE CPTO sub/copy')).to.match(/^250/);
+      expect(String(served.shell.files.get('/sub/copy'))).to.equal('hello\nworld\n');
+      expect(await client.say('SITE CPTO sub/copy')).to.match(/^503/);
+      await client.say('SITE CPFR a.txt');
+      served.shell.denied = 'w';
+      expect(await client.say('SITE CPTO sub/other')).to.match(/^550/);
+    });
 
     it('renames, unless something comes between', async () => {
       expect(await client.say('RNFR a.txt')).to.match(/^350/);
@@ -289,6 +324,8 @@ describe('FTP', () => {
     it('refuses what the user may not do', async () => {
       served.shell.denied = 'elradfmwMT';
       for (const command of [
+        ...['SITE UTIME 20200101000000 a.txt', 'SITE CPFR a.txt', 'MFF unix.mode=600; a.txt'],
+        'MFF modify=20200101000000; a.txt',
         ...['CWD sub', 'MKD x', 'RMD sub', 'DELE a.txt', 'RNFR a.txt', 'MLST a.txt', 'MDTM a.txt'],
         ...[
           'SITE CHMOD 600 a.txt',
@@ -405,6 +442,14 @@ describe('FTP', () => {
       expect(String(served.shell.files.get('/a.txt'))).to.equal('hello!');
       await client.put('APPE a.txt', '?');
       expect(String(served.shell.files.get('/a.txt'))).to.equal('hello!?');
+    });
+
+    it('has no ranges of files whose shell knows of none', async () => {
+      await client.say('TYPE I');
+      expect(await client.say('RANG 0 1')).to.match(/^350/);
+      const socket = await client.passive();
+      expect(await client.say('RETR a.txt')).to.match(/^504/);
+      socket.destroy();
     });
 
     it('gives a file a name of its own by STOU', async () => {

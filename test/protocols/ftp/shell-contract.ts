@@ -200,6 +200,18 @@ export function itIsAShell(make: () => FTPShellInterface | Promise<FTPShellInter
     expect(below).to.be.oneOf(['ERR_FTP_IS_NOT_A_DIRECTORY', 'ERR_FTP_FILE_NOT_FOUND']);
   });
 
+  it('reads a stretch of a file', async () => {
+    for (const [offset, end, expected] of [
+      [0, 3, 'con'],
+      [2, 5, 'nte'],
+      [5, 100, 'nt'],
+      [7, 7, ''],
+    ] as const) {
+      const file = await shell.openForReading(['file'], { offset, end });
+      expect(await readFrom(file)).to.equal(expected);
+    }
+  });
+
   it('ends a sending that is cancelled', async () => {
     const file = await shell.openForReading(['file']);
     const collector = new Collector();

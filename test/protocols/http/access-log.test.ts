@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import * as fc from 'fast-check';
 import {
   AccessLogFile,
   type AccessRecord,
@@ -78,11 +79,164 @@ describe('The access log', () => {
         protocol: 'HTTP/1.1',
         host: 'test',
         code: 200,
+        refusal: null,
+        line: null,
         length: 5,
         referrer: null,
         agent: null,
       },
     ]);
+  });
+
+  describe('has what was refused', () => {
+    const stamp = '[18/Nov/2026:11:06:40 +0000]';
+    const long = 'x'.repeat(10_000);
+
+    for (const [what, sent, asked, code, refusal] of [
+      ['a wrong method', 'G(T / HTTP/1.1\r\n\r\n', 'G(T / HTTP/1.1', 400, 'ERR_HTTP_METHOD'],
+      ['no HTTP at all', '\x16\x03\x01\xff', '\\x16\\x03\\x01\\xff', 400, 'ERR_HTTP_METHOD'],
+      [
+        'a target with control characters',
+        'GET /\x1b[2J\x07 HTTP/1.1\r\n\r\n',
+        'GET /\\x1b[2J\\x07 HTTP/1.1',
+        400,
+        'ERR_HTTP_TARGET',
+      ],
+      ['no Host', 'GET /a HTTP/1.1\r\n\r\n', 'GET /a HTTP/1.1', 400, 'ERR_HTTP_NO_HOST'],
+      [
+        'a body that is too long for the parser',
+        'POST /b HTTP/1.1\r\nHost: x\r\nContent-Length: 1001\r\n\r\n',
+        'POST /b HTTP/1.1',
+        413,
+        'ERR_HTTP_BODY_TOO_LONG',
+      ],
+      [
+        'a line that is too long',
+        `GET /${long} HTTP/1.1\r\n`,
+        `GET /${long}`.slice(0, 1024),
+        414,
+        'ERR_HTTP_REQUEST_LINE_TOO_LONG',
+      ],
+      [
+        'a head that is too long',
+        get('/c', ...Array(3).fill(`A: ${long}`)),
+        'GET /c HTTP/1.1',
+        431,
+        'ERR_HTTP_HEAD_TOO_LONG',
+      ],
+      [
+        'an unknown coding',
+        get('/d', 'Transfer-Encoding: zip, chunked'),
+        'GET /d HTTP/1.1',
+        501,
+        'ERR_HTTP_TRANSFER_CODING_UNKNOWN',
+      ],
+      ['HTTP/2', 'GET / HTTP/2.0\r\n\r\n', 'GET / HTTP/2.0', 505, 'ERR_HTTP_VERSION_UNSUPPORTED'],
+    ] as const) {
+      it(`${what}: ${code}, in both logs`, () => {
+        const logFile = new Lines();
+        const records: AccessRecord[] = [];
+        const accessLog = (record: AccessRecord): void => void records.push(record);
+        const connection = new Connection(hello, { logFile, accessLog, maxBodyLength: 1000 });
+        connection.receive(sent);
+        expect(connection.said()).to.match(new RegExp(`^HTTP/1.1 ${code} `));
+        expect(logFile.text).to.equal(`192.168.1.1 - - ${stamp} "${asked}" ${code} - "-" "-"\n`);
+        expect(records).to.have.length(1);
+        expect(records[0]).to.include({
+          time: NOW,
+          client: '192.168.1.1',
+          code,
+          refusal,
+          length: 0,
+        });
+      });
+    }
+
+    it('with method, target and version where these could be read', () => {
+      const records: AccessRecord[] = [];
+      const accessLog = (record: AccessRecord): void => void records.push(record);
+      new Connection(hello, { accessLog }).receive(get('/d', 'Transfer-Encoding: zip, chunked'));
+      new Connection(hello, { accessLog }).receive('G(T / HTTP/1.1\r\n\r\n');
+      expect(records).to.deep.equal([
+        {
+          time: NOW,
+          client: '192.168.1.1',
+          user: null,
+          method: 'GET',
+          uri: '/d',
+          protocol: 'HTTP/1.1',
+          host: null,
+          code: 501,
+          refusal: 'ERR_HTTP_TRANSFER_CODING_UNKNOWN',
+          line: 'GET /d HTTP/1.1',
+          length: 0,
+          referrer: null,
+          agent: null,
+        },
+        {
+          time: NOW,
+          client: '192.168.1.1',
+          user: null,
+          method: null,
+          uri: null,
+          protocol: null,
+          host: null,
+          code: 400,
+          refusal: 'ERR_HTTP_METHOD',
+          line: 'G(T / HTTP/1.1',
+          length: 0,
+          referrer: null,
+          agent: null,
+        },
+      ]);
+    });
+
+    it('a head that does not come to its end in time: 408', () => {
+      const logFile = new Lines();
+      const records: AccessRecord[] = [];
+      const connection = new Connection(hello, {
+        logFile,
+        accessLog: (record) => records.push(record),
+        headTimeout: 5,
+      });
+      connection.receive('GET /slow HTTP/1.1\r\nHost: te');
+      connection.clock.advance(6);
+      expect(connection.said()).to.match(/^HTTP\/1\.1 408 /);
+      expect(logFile.text).to.match(/"GET \/slow HTTP\/1\.1" 408 - "-" "-"\n$/);
+      expect(records[0]).to.include({ code: 408, refusal: 'timeout', uri: '/slow' });
+    });
+
+    it('a head that ends in its midst: 400', () => {
+      const logFile = new Lines();
+      const connection = new Connection(hello, { logFile }).receive('GET /half');
+      connection.channel.readConnectionLost();
+      expect(logFile.text).to.match(/"GET \/half" 400 - "-" "-"\n$/);
+    });
+
+    it('a body that is too long, or not what its framing says: a request, which is logged once', () => {
+      const logFile = new Lines();
+      new Connection(hello, { logFile, maxContentLength: 3 }).receive(post('/long', 'abcd'));
+      new Connection(hello, { logFile }).receive(
+        `${get('/torn', 'Transfer-Encoding: chunked')}nonsense\r\n`,
+      );
+      const lines = logFile.text.split('\n');
+      expect(lines).to.have.length(3);
+      expect(lines[0]).to.match(/"POST \/long HTTP\/1\.1" 413 /);
+      expect(lines[1]).to.match(/"GET \/torn HTTP\/1\.1" 400 /);
+    });
+
+    it('as one line, whatever came', () => {
+      fc.assert(
+        fc.property(fc.uint8Array({ minLength: 1, maxLength: 60 }), (bytes) => {
+          const logFile = new Lines();
+          const connection = new Connection(hello, { logFile });
+          connection.receive(`\x00${Buffer.from(bytes).toString('latin1')}\r\n\r\n`);
+          expect(logFile.text).to.match(
+            /^192\.168\.1\.1 - - \[[^\]]+\] "(?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\]|\\x[0-9a-f]{2})*" 400 - "-" "-"\n$/,
+          );
+        }),
+      );
+    });
   });
 
   it('has no line for a request that was not answered', () => {

@@ -1,7 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
-import { HTTPError, NOT_DONE_YET, type Request } from '../../../src/protocols/http/index.ts';
+import { acceptedCoding } from '../../../src/protocols/http/encoding/accept.ts';
+import {
+  CACHED,
+  HTTPError,
+  NOT_DONE_YET,
+  type Request,
+} from '../../../src/protocols/http/index.ts';
+import { parseRanges } from '../../../src/protocols/http/static/ranges.ts';
 import { chunked, get, lines } from './parser-support.ts';
 import { Connection, leaf } from './serving-memory.ts';
 
@@ -116,5 +123,42 @@ describe('What a site sends', () => {
     expect(said.split('taken')).to.have.length(2);
     expect(said).to.match(/^connection: close\r$/im);
     expect(connection.ending).to.equal(true);
+  });
+});
+
+describe('Lists with empty elements', () => {
+  const list = (name: string, value: string): string => get(`${name}: ${value}`);
+  const page = (): Connection =>
+    new Connection(
+      leaf((request) => {
+        if (request.setETag('tag') === CACHED) return '';
+        return 'page';
+      }),
+    );
+
+  it('are read as if these were not there', () => {
+    const closing = page().receive(list('Connection', ', ,close,'));
+    expect(closing.said()).to.match(/^HTTP\/1\.1 200 [\s\S]*^connection: close\r$/im);
+    expect(closing.ending).to.equal(true);
+    expect(page().receive(list('If-None-Match', ', "other",, "tag",')).said()).to.match(
+      /^HTTP\/1\.1 304 /,
+    );
+    expect(acceptedCoding(',, gzip;q=0.5 ,,br,', ['gzip', 'br'])).to.equal('br');
+    expect(parseRanges('bytes=,0-1,,4-5,', 10)).to.deep.equal([
+      { first: 0, last: 1 },
+      { first: 4, last: 5 },
+    ]);
+  });
+
+  it('are refused where they say how a message is framed', () => {
+    for (const value of [', chunked', 'chunked,', 'chunked, ,', ',chunked', ', ,']) {
+      const said = page().receive(list('Transfer-Encoding', value)).said();
+      expect(said, value).to.match(/^HTTP\/1\.1 400 /);
+    }
+    for (const value of ['1,', ',1', '1,,1', ',']) {
+      expect(page().receive(list('Content-Length', value)).said(), value).to.match(
+        /^HTTP\/1\.1 400 /,
+      );
+    }
   });
 });

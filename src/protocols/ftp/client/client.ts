@@ -21,7 +21,7 @@ import {
   upload,
 } from './local-files.ts';
 import type { FTPClientOptions } from './options.ts';
-import { FTPClientSession } from './session.ts';
+import { FTPClientSession, type TransferType } from './session.ts';
 import {
   downloadDirectory,
   ensureDirectory,
@@ -32,7 +32,14 @@ import {
 import { FTPUpload } from './upload.ts';
 
 /** Where in a file a transfer begins, in bytes; Twisted's third argument, or an option. */
-export type TransferOffset = number | { readonly offset?: number };
+export type TransferOffset = number | TransferSettings;
+
+export interface TransferSettings {
+  /** Bytes. Default 0. */
+  readonly offset?: number;
+  /** 'A': the server ends lines with CRLF, and takes them so; nothing is converted here. Default 'I': bytes as they are. */
+  readonly type?: TransferType;
+}
 
 /** Checksums that servers may offer. */
 export type FTPChecksum = 'crc32' | 'md5' | 'sha1' | 'sha256' | 'sha512';
@@ -103,6 +110,7 @@ export class FTPClient extends FTPClientSession {
   }
 
   protected override ended(reason: Error): void {
+    super.ended(reason);
     for (const waiting of this.#ready.splice(0)) waiting.errback(reason);
   }
 
@@ -313,7 +321,7 @@ export class FTPClient extends FTPClientSession {
    * @param offset bytes to leave out at the beginning
    */
   retrieveFile(path: string, protocol: IProtocol, offset: TransferOffset = 0): Deferred<string[]> {
-    return this.transfer({ command: `RETR ${path}`, offset: offsetOf(offset), target: protocol });
+    return this.transfer({ command: `RETR ${path}`, ...settingsOf(offset), target: protocol });
   }
 
   /**
@@ -322,19 +330,25 @@ export class FTPClient extends FTPClientSession {
    * @param offset bytes of the file on the server that stay; what is written follows them
    */
   storeFile(path: string, offset: TransferOffset = 0): [Deferred<FTPUpload>, Deferred<string[]>] {
-    return this.#store(`STOR ${path}`, offsetOf(offset));
+    return this.#store(`STOR ${path}`, settingsOf(offset));
   }
 
   /** The same, at the end of what is there (APPE). */
-  appendFile(path: string): [Deferred<FTPUpload>, Deferred<string[]>] {
-    return this.#store(`APPE ${path}`, 0);
+  appendFile(
+    path: string,
+    settings: Pick<TransferSettings, 'type'> = {},
+  ): [Deferred<FTPUpload>, Deferred<string[]>] {
+    return this.#store(`APPE ${path}`, settingsOf({ ...settings }));
   }
 
-  #store(command: string, offset: number): [Deferred<FTPUpload>, Deferred<string[]>] {
+  #store(
+    command: string,
+    settings: Required<TransferSettings>,
+  ): [Deferred<FTPUpload>, Deferred<string[]>] {
     const consumer = new Deferred<FTPUpload>();
     const done = this.transfer({
       command,
-      offset,
+      ...settings,
       target: null,
       started: (link) => {
         if (!consumer.called) consumer.callback(new FTPUpload(link));
@@ -386,11 +400,15 @@ export class FTPClient extends FTPClientSession {
   }
 }
 
-function offsetOf(offset: TransferOffset): number {
-  const bytes = typeof offset === 'number' ? offset : (offset.offset ?? 0);
-  if (!Number.isSafeInteger(bytes) || bytes < 0)
-    throw new RangeError(`Bad offset ${bytes}: expected a whole number of 0 or more`);
-  return bytes;
+function settingsOf(given: TransferOffset): Required<TransferSettings> {
+  const { offset = 0, type = 'I' } = typeof given === 'number' ? { offset: given } : given;
+  if (!Number.isSafeInteger(offset) || offset < 0)
+    throw new RangeError(`Bad offset ${offset}: expected a whole number of 0 or more`);
+  if (offset > 0 && type === 'A')
+    throw new TypeError(
+      'Cannot begin in the middle of a text: bytes are not the same on both ends',
+    );
+  return { offset, type };
 }
 
 /** A name that begins with a dash would be taken for an option. */

@@ -60,6 +60,8 @@ export class FTPClientBasic extends LineOnlyReceiver {
   readonly #tasks: Task[] = [];
   #task: Task | null = null;
   #exchange: Exchange | null;
+  /** Sent while `#exchange` was waited for: its reply comes behind the other's. */
+  #behind: Exchange | null = null;
   #timer: DelayedCall | null = null;
   #activity = 0;
   #waitsForPeer: (() => boolean) | null = null;
@@ -147,6 +149,24 @@ export class FTPClientBasic extends LineOnlyReceiver {
     });
   }
 
+  /**
+   * Sends a command while another one is under way, whose last reply comes before this one's. For ABOR: hardly anything else is heard then (RFC 959, 4.1.3).
+   * Fires with the reply, whatever it says.
+   */
+  protected exchangeBehind(command: string): Deferred<Reply> {
+    if (this.#lost !== null) return fail(this.#lost);
+    const reply = new Deferred<Reply>();
+    this.#behind = { shown: command, reply, preliminary: null };
+    this.touch();
+    this.transport.write(`${command}\r\n`);
+    return reply;
+  }
+
+  /** Whether a command is on its way that has not been answered. */
+  protected get isWaiting(): boolean {
+    return this.#exchange !== null;
+  }
+
   /** Sends a NOOP in the middle of a transfer: its reply is expected whenever it comes. */
   protected sendStray(): void {
     this.#strays += 1;
@@ -227,7 +247,8 @@ export class FTPClientBasic extends LineOnlyReceiver {
       exchange.preliminary?.(reply);
       return;
     }
-    this.#exchange = null;
+    this.#exchange = this.#behind;
+    this.#behind = null;
     if (reply.code < 400) exchange.reply.callback(reply);
     else exchange.reply.errback(new CommandFailed(exchange.shown, reply.lines));
     this.#next();
@@ -285,8 +306,10 @@ export class FTPClientBasic extends LineOnlyReceiver {
     this.#timer?.cancel();
     this.#timer = null;
     const exchange = this.#exchange;
-    this.#exchange = null;
+    const behind = this.#behind;
+    this.#exchange = this.#behind = null;
     exchange?.reply.errback(reason);
+    behind?.reply.errback(reason);
     this.#task?.work?.cancel();
     for (const task of this.#tasks.splice(0)) task.result.errback(reason);
     this.ended(reason);

@@ -4,6 +4,7 @@ import {
   ConnectionDone,
   ConnectionLost,
   type IProtocol,
+  logEvent,
   type PullProducer,
   type PushProducer,
   type TLSContext,
@@ -11,6 +12,7 @@ import {
   type Transport,
 } from '../../../reactor/index.ts';
 import { connectionDone, Protocol } from '../../protocol.ts';
+import { UnexpectedData } from './errors.ts';
 
 /** How a data connection is put under TLS: the client begins, whoever has connected to whom (RFC 4217, 7). */
 export interface LinkTLS {
@@ -34,6 +36,7 @@ export class DataLink extends Protocol implements PushProducer {
   #pulls = false;
   #blocked = false;
   #finished = false;
+  #complained = false;
   #lost: Failure | null = null;
   /** Why there will be no connection; null if there is one; undefined while nobody knows. */
   #outcome: Error | null | undefined;
@@ -114,10 +117,23 @@ export class DataLink extends Protocol implements PushProducer {
   }
 
   override dataReceived(data: Buffer): void {
-    if (this.#target === null) return;
+    if (this.#target === null) {
+      this.#complain(data.length);
+      return;
+    }
     this.bytes += data.length;
     this.#moved(data.length);
     this.#target.dataReceived(data);
+  }
+
+  /** Once is enough. */
+  #complain(bytes: number): void {
+    if (this.#complained) return;
+    this.#complained = true;
+    const { message } = new UnexpectedData(
+      `Server sent ${bytes} bytes over the connection of an upload: dropped`,
+    );
+    logEvent({ level: 'warn', system: this.logPrefix(), message });
   }
 
   override connectionLost(given: Failure): void {

@@ -1,15 +1,15 @@
 /** What can go wrong for an FTP client (Twisted: `FTPError` and its kin in `twisted.protocols.ftp`). */
 
 /** Anything that an FTP client finds wrong. Twisted: `FTPError`. */
-export class FTPClientError extends Error {
+export class FTPError extends Error {
   static {
-    FTPClientError.prototype.name = 'FTPClientError';
+    FTPError.prototype.name = 'FTPError';
   }
-  readonly code: string = 'ERR_FTP_CLIENT';
+  readonly code: string = 'ERR_FTP';
 }
 
 /** The server said no: a reply of 4xx or 5xx. Twisted: `CommandFailed`. */
-export class CommandFailed extends FTPClientError {
+export class CommandFailed extends FTPError {
   static {
     CommandFailed.prototype.name = 'CommandFailed';
   }
@@ -27,7 +27,7 @@ export class CommandFailed extends FTPClientError {
 }
 
 /** What the server sent is no reply, or not one that makes sense there. Twisted: `BadResponse`. */
-export class BadResponse extends FTPClientError {
+export class BadResponse extends FTPError {
   static {
     BadResponse.prototype.name = 'BadResponse';
   }
@@ -35,15 +35,23 @@ export class BadResponse extends FTPClientError {
 }
 
 /** A reply that nothing was asked for. Logged, never thrown. Twisted: `UnexpectedResponse`. */
-export class UnexpectedResponse extends FTPClientError {
+export class UnexpectedResponse extends FTPError {
   static {
     UnexpectedResponse.prototype.name = 'UnexpectedResponse';
   }
   override readonly code: string = 'ERR_FTP_UNEXPECTED_RESPONSE';
 }
 
+/** Bytes that nothing was asked for: a server sends where it should take. Logged, never thrown. Twisted: `UnexpectedData`. */
+export class UnexpectedData extends FTPError {
+  static {
+    UnexpectedData.prototype.name = 'UnexpectedData';
+  }
+  override readonly code: string = 'ERR_FTP_UNEXPECTED_DATA';
+}
+
 /** A reply or a listing is longer than the client was told to take. */
-export class ResponseTooLong extends FTPClientError {
+export class ResponseTooLong extends FTPError {
   static {
     ResponseTooLong.prototype.name = 'ResponseTooLong';
   }
@@ -51,7 +59,7 @@ export class ResponseTooLong extends FTPClientError {
 }
 
 /** The connection that commands go over ended; `cause` says how. Twisted: `ftp.ConnectionLost`. */
-export class ControlConnectionLost extends FTPClientError {
+export class ControlConnectionLost extends FTPError {
   static {
     ControlConnectionLost.prototype.name = 'ControlConnectionLost';
   }
@@ -59,7 +67,7 @@ export class ControlConnectionLost extends FTPClientError {
 }
 
 /** The connection that a file or listing goes over could not be made, or ended too early; `cause` says how. */
-export class DataConnectionFailed extends FTPClientError {
+export class DataConnectionFailed extends FTPError {
   static {
     DataConnectionFailed.prototype.name = 'DataConnectionFailed';
   }
@@ -67,7 +75,7 @@ export class DataConnectionFailed extends FTPClientError {
 }
 
 /** The server names another host for data than the one it is: see `foreignDataAddress`. */
-export class ForeignDataAddress extends FTPClientError {
+export class ForeignDataAddress extends FTPError {
   static {
     ForeignDataAddress.prototype.name = 'ForeignDataAddress';
   }
@@ -75,7 +83,7 @@ export class ForeignDataAddress extends FTPClientError {
 }
 
 /** The server does not answer, or the data do not move. */
-export class ServerStalled extends FTPClientError {
+export class ServerStalled extends FTPError {
   static {
     ServerStalled.prototype.name = 'ServerStalled';
   }
@@ -83,7 +91,7 @@ export class ServerStalled extends FTPClientError {
 }
 
 /** A command or path that cannot be sent as one line. */
-export class UnsafeCommand extends FTPClientError {
+export class UnsafeCommand extends FTPError {
   static {
     UnsafeCommand.prototype.name = 'UnsafeCommand';
   }
@@ -91,7 +99,7 @@ export class UnsafeCommand extends FTPClientError {
 }
 
 /** A name in a listing that would lead out of the folder it is listed in. */
-export class UnsafeName extends FTPClientError {
+export class UnsafeName extends FTPError {
   static {
     UnsafeName.prototype.name = 'UnsafeName';
   }
@@ -99,7 +107,7 @@ export class UnsafeName extends FTPClientError {
 }
 
 /** The server does not offer what was asked for. */
-export class FeatureMissing extends FTPClientError {
+export class FeatureMissing extends FTPError {
   static {
     FeatureMissing.prototype.name = 'FeatureMissing';
   }

@@ -4,7 +4,9 @@ import { stat } from 'node:fs/promises';
 import { Readable, type Writable } from 'node:stream';
 import { Deferred, type Failure, inlineCallbacks, wait } from '../../../deferred/index.ts';
 import type { Consumer, Data } from '../../../reactor/index.ts';
+import { bytesOf } from '../../data.ts';
 import { Protocol } from '../../protocol.ts';
+import { AsciiDecoder, AsciiEncoder } from '../text/ascii.ts';
 import type { FTPClient } from './client.ts';
 import { CommandFailed } from './errors.ts';
 
@@ -28,6 +30,8 @@ export interface DownloadOptions {
   readonly offset?: number;
   /** Of a file: go on from where it ends. What it has is not compared. Default false. */
   readonly resume?: boolean;
+  /** Whether it is text, whose lines end here with LF, and on the way with CRLF (TYPE A). Such a transfer cannot be resumed. Default false. */
+  readonly ascii?: boolean;
   readonly onProgress?: OnProgress;
 }
 
@@ -36,6 +40,8 @@ export interface UploadOptions {
   readonly resume?: boolean;
   /** Whether to write behind what the server's file has (APPE). Default false. */
   readonly append?: boolean;
+  /** As of a download. */
+  readonly ascii?: boolean;
   readonly onProgress?: OnProgress;
 }
 
@@ -46,7 +52,8 @@ export const download = inlineCallbacks(function* (
   target: DownloadTarget,
   options: DownloadOptions,
 ) {
-  const { resume = false, onProgress } = options;
+  const { resume = false, ascii = false, onProgress } = options;
+  refuseToResume(ascii && resume);
   const isFile = typeof target === 'string' || target instanceof URL;
   let { offset = 0 } = options;
   if (resume) {
@@ -59,10 +66,10 @@ export const download = inlineCallbacks(function* (
   const open = isFile ? () => createWriteStream(target, { flags }) : () => target as Writable;
   const isConsumer = !isFile && 'registerProducer' in target;
   const receiver = isConsumer
-    ? new ToConsumer(target, path, onProgress)
-    : new ToStream(open, path, onProgress);
+    ? new ToConsumer(target, path, ascii, onProgress)
+    : new ToStream(open, path, ascii, onProgress);
   try {
-    yield* wait(client.retrieveFile(path, receiver, offset));
+    yield* wait(client.retrieveFile(path, receiver, { offset, type: typeOf(ascii) }));
     if (receiver instanceof ToStream) yield* wait(receiver.end());
   } catch (error) {
     if (receiver instanceof ToStream) receiver.giveUp();
@@ -70,6 +77,18 @@ export const download = inlineCallbacks(function* (
   }
   return receiver.bytes;
 });
+
+function typeOf(ascii: boolean): 'A' | 'I' {
+  return ascii ? 'A' : 'I';
+}
+
+function refuseToResume(isText: boolean): void {
+  if (isText) {
+    throw new TypeError(
+      'Cannot resume a transfer of text: what is there is of another length here',
+    );
+  }
+}
 
 function sizeOrNothing(path: string | URL): Promise<number> {
   return stat(path).then(
@@ -86,10 +105,12 @@ abstract class Receiver extends Protocol {
   bytes = 0;
   readonly #path: string;
   readonly #onProgress: OnProgress | undefined;
+  readonly #decoder: AsciiDecoder | null;
 
-  constructor(path: string, onProgress: OnProgress | undefined) {
+  constructor(path: string, ascii: boolean, onProgress: OnProgress | undefined) {
     super();
     this.#path = path;
+    this.#decoder = ascii ? new AsciiDecoder() : null;
     this.#onProgress = onProgress;
   }
 
@@ -97,16 +118,28 @@ abstract class Receiver extends Protocol {
 
   override dataReceived(data: Buffer): void {
     this.bytes += data.length;
-    this.take(data);
+    const converted = this.#decoder === null ? data : this.#decoder.convert(data);
+    if (converted.length > 0) this.take(converted);
     this.#onProgress?.(this.bytes, this.#path);
+  }
+
+  /** Takes what the conversion has held back. */
+  protected takeRest(): void {
+    const rest = this.#decoder?.end();
+    if (rest !== undefined && rest.length > 0) this.take(rest);
   }
 }
 
 class ToConsumer extends Receiver {
   readonly #consumer: Consumer;
 
-  constructor(consumer: Consumer, path: string, onProgress: OnProgress | undefined) {
-    super(path, onProgress);
+  constructor(
+    consumer: Consumer,
+    path: string,
+    ascii: boolean,
+    onProgress: OnProgress | undefined,
+  ) {
+    super(path, ascii, onProgress);
     this.#consumer = consumer;
   }
 
@@ -119,6 +152,7 @@ class ToConsumer extends Receiver {
   }
 
   override connectionLost(): void {
+    this.takeRest();
     this.#consumer.unregisterProducer();
   }
 }
@@ -130,8 +164,13 @@ class ToStream extends Receiver {
   #stream: Writable | null = null;
   readonly #ended: Deferred<void> = new Deferred();
 
-  constructor(open: () => Writable, path: string, onProgress: OnProgress | undefined) {
-    super(path, onProgress);
+  constructor(
+    open: () => Writable,
+    path: string,
+    ascii: boolean,
+    onProgress: OnProgress | undefined,
+  ) {
+    super(path, ascii, onProgress);
     this.#open = open;
   }
 
@@ -141,6 +180,7 @@ class ToStream extends Receiver {
 
   /** All has come: fires when it is written. */
   end(): Deferred<void> {
+    this.takeRest();
     this.#opened().end();
     return this.#ended;
   }
@@ -182,7 +222,8 @@ export const upload = inlineCallbacks(function* (
   path: string,
   options: UploadOptions,
 ) {
-  const { resume = false, append = false, onProgress } = options;
+  const { resume = false, append = false, ascii = false, onProgress } = options;
+  refuseToResume(ascii && resume);
   const isFile = typeof source === 'string' || source instanceof URL;
   let start = 0;
   if (resume) {
@@ -198,7 +239,10 @@ export const upload = inlineCallbacks(function* (
   }
   // Opened first: what cannot be read is no reason to empty the server's file.
   const stream = yield* wait(readable(source, start));
-  const [consumer, done] = append || start > 0 ? client.appendFile(path) : client.storeFile(path);
+  const type = typeOf(ascii);
+  const encoder = ascii ? new AsciiEncoder() : null;
+  const [consumer, done] =
+    append || start > 0 ? client.appendFile(path, { type }) : client.storeFile(path, { type });
   consumer.addErrback(() => undefined);
   let problem: unknown = null;
   let bytes = 0;
@@ -220,7 +264,7 @@ export const upload = inlineCallbacks(function* (
       true,
     );
     stream.on('data', (data: Data) => {
-      to.write(data);
+      to.write(encoder === null ? data : encoder.convert(bytesOf(data, 'upload')));
       bytes = to.bytes;
       onProgress?.(bytes, path);
     });

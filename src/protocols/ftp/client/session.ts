@@ -6,6 +6,7 @@ import {
   IPv6Address,
   tlsContextFactory,
 } from '../../../reactor/index.ts';
+import { makeSubject, type Observable, type Subject } from '../rx.ts';
 import { hostOf, portText } from '../server/addresses.ts';
 import { FTPClientBasic } from './control.ts';
 import { dataHost, parseEPSV, parsePASV } from './data-address.ts';
@@ -24,7 +25,28 @@ interface Transfer {
   readonly target: IProtocol | null;
   /** Called once data may pass. */
   readonly started?: (link: DataLink) => void;
+  /** 'A': lines end with CRLF on the way. Default 'I': bytes as they are. */
+  readonly type?: TransferType;
 }
+
+/** How bytes go over the wire (RFC 959, 3.1.1). */
+export type TransferType = 'A' | 'I';
+
+/** Where a transfer is. */
+export interface FTPProgress {
+  readonly state: 'begun' | 'moving' | 'done' | 'failed';
+  readonly kind: 'download' | 'upload' | 'listing';
+  /** As it was sent to the server. */
+  readonly path: string;
+  /** Bytes that have gone over the wire. */
+  readonly bytes: number;
+}
+
+const KINDS: Readonly<Record<string, FTPProgress['kind']>> = {
+  RETR: 'download',
+  STOR: 'upload',
+  APPE: 'upload',
+};
 
 /** Log-in, TLS and data connections: what every command on files builds on. */
 export class FTPClientSession extends FTPClientBasic {
@@ -35,6 +57,10 @@ export class FTPClientSession extends FTPClientBasic {
   #protectsData = false;
   /** Whether the server has refused EPSV. */
   #lacksEPSV = false;
+  /** What TYPE the server was told last: by whoever logs in, that files are as they are. */
+  #type: TransferType = 'I';
+  #transferring: DataLink | null = null;
+  #progress: Subject<FTPProgress> | undefined;
   /** Whether a REST may be in force that no transfer has used. */
   #restLeft = false;
   #features: ReadonlyMap<string, string> | null = null;
@@ -66,14 +92,11 @@ export class FTPClientSession extends FTPClientBasic {
     username: string,
     password: string | null,
   ) {
-    const { security, tls, protectData } = this.settings;
+    const { security, protectData } = this.settings;
     if (security === 'explicit' && !secured(this.transport).TLS) {
       yield* wait(this.exchange('AUTH TLS', { expect: [234] }));
-      const hostname = this.#hostname;
-      secured(this.transport).startTLS(tls, {
-        isClient: true,
-        ...(hostname === undefined ? {} : { hostname }),
-      });
+      // What has come in clear behind that reply is dropped by the receiver of lines.
+      this.#startTLS();
     }
     let welcome = yield* wait(this.exchange(`USER ${username}`, { expect: [230, 232, 331] }));
     if (welcome.code === 331 && password !== null) {
@@ -86,9 +109,20 @@ export class FTPClientSession extends FTPClientBasic {
       this.#protectsData = true;
     }
     yield* wait(this.exchange('TYPE I'));
+    this.#type = 'I';
     this.#features = null;
     return [...welcome.lines];
   });
+
+  #startTLS(): void {
+    const { tls, timeout } = this.settings;
+    const hostname = this.#hostname;
+    secured(this.transport).startTLS(tls, {
+      isClient: true,
+      handshakeTimeout: timeout,
+      ...(hostname === undefined ? {} : { hostname }),
+    });
+  }
 
   /** What the server says it can do besides the basics (RFC 2389): names in capitals, with what follows them. Asked once. */
   features(): Deferred<ReadonlyMap<string, string>> {
@@ -123,8 +157,12 @@ export class FTPClientSession extends FTPClientBasic {
   }
 
   readonly #run = inlineCallbacks(function* (this: FTPClientSession, transfer: Transfer) {
-    const { command, offset, target, started } = transfer;
-    const link = new DataLink(this.#linkTLS(), target, () => this.touch());
+    const { command, offset, target, started, type = 'I' } = transfer;
+    const tell = (state: FTPProgress['state']): void => this.#tell(state, command, link.bytes);
+    const link: DataLink = new DataLink(this.#linkTLS(), target, (bytes) => {
+      this.touch();
+      if (bytes > 0) tell('moving');
+    });
     let opening: Opening | null = null;
     let reminder: DelayedCall | null = null;
     const remind = (seconds: number): void => {
@@ -134,6 +172,12 @@ export class FTPClientSession extends FTPClientBasic {
       });
     };
     try {
+      this.#transferring = link;
+      tell('begun');
+      if (this.#type !== type) {
+        yield* wait(this.exchange(`TYPE ${type}`));
+        this.#type = type;
+      }
       opening = yield* wait(this.#open(link));
       if (offset > 0 || this.#restLeft) {
         this.#restLeft = true;
@@ -163,13 +207,57 @@ export class FTPClientSession extends FTPClientBasic {
       const lines = linesOf(settled.outcome, link);
       yield* wait(link.closed);
       this.#checkLink(link, target === null);
+      this.#transferring = null;
+      tell('done');
       return lines;
     } finally {
+      if (this.#transferring !== null) tell('failed');
+      this.#transferring = null;
       (reminder as DelayedCall | null)?.cancel();
       opening?.close();
       link.abort();
     }
   });
+
+  /**
+   * Breaks off the transfer under way (ABOR): its own Deferred fails. Fires with the lines of the server's answer, whatever that is: some say 225, some 226. Those who do not hear
+   * it during a transfer are made to by the end of the data connection.
+   */
+  abort(): Deferred<string[]> {
+    const link = this.#transferring;
+    if (link === null || !this.isWaiting) {
+      return this.enqueue(() => this.exchange('ABOR').addCallback(({ lines }) => [...lines]));
+    }
+    const result = this.exchangeBehind('ABOR').addCallbacks(
+      ({ lines }) => [...lines],
+      (failure: Failure) => {
+        const refused = failure.check(CommandFailed) === null ? null : failure.value;
+        if (refused instanceof CommandFailed) return [...refused.lines];
+        return failure;
+      },
+    );
+    link.settle(new DataConnectionFailed('Transfer was aborted'));
+    link.abort();
+    return result as Deferred<string[]>; // a Failure that is returned goes on as one
+  }
+
+  /** What becomes of transfers, listings too, from the subscription on. Completes with the connection. */
+  get progress$(): Observable<FTPProgress> {
+    this.#progress ??= makeSubject<FTPProgress>();
+    if (this.lostBecause !== null) this.#progress.complete();
+    return this.#progress;
+  }
+
+  #tell(state: FTPProgress['state'], command: string, bytes: number): void {
+    if (this.#progress === undefined) return;
+    const at = command.indexOf(' ');
+    const [verb, path] = at < 0 ? [command, ''] : [command.slice(0, at), command.slice(at + 1)];
+    this.#progress.next({ state, kind: KINDS[verb] ?? 'listing', path, bytes });
+  }
+
+  protected override ended(_reason: Error): void {
+    this.#progress?.complete();
+  }
 
   #checkLink(link: DataLink, isUpload: boolean): void {
     const { problem } = link;

@@ -1,5 +1,6 @@
 /** Addresses in commands and replies: PORT and PASV (RFC 959, 4.1.2), EPRT and EPSV (RFC 2428). */
 import { type Address, IPv4Address, IPv6Address } from '../../../reactor/index.ts';
+import { CmdArgSyntaxError } from '../command-errors.ts';
 import { FTPCmdError } from '../errors.ts';
 
 /** The number of an address; '' where it has none. An IPv4 address that is written as an IPv6 one is taken for what it is. */
@@ -40,7 +41,7 @@ export function parsePort(argument: string): [host: string, port: number] {
   const isRight =
     /^\d{1,3}(,\d{1,3}){5}$/.test(argument.trim()) && numbers.every((number) => number < 256);
   const [h1, h2, h3, h4, p1 = 0, p2 = 0] = numbers;
-  if (!isRight) throw new FTPCmdError('Expected an address as h1,h2,h3,h4,p1,p2', 501);
+  if (!isRight) throw new CmdArgSyntaxError('Expected an address as h1,h2,h3,h4,p1,p2');
   return [`${h1}.${h2}.${h3}.${h4}`, p1 * 256 + p2];
 }
 
@@ -53,7 +54,7 @@ export function parseExtendedPort(
   const fields = text.split(mark);
   const [, family, host = '', port = ''] = fields;
   if (fields.length !== 5 || fields[4] !== '' || !/^[!-~]$/.test(mark) || /\d/.test(mark)) {
-    throw new FTPCmdError('Expected an address as |family|address|port|', 501);
+    throw new CmdArgSyntaxError('Expected an address as |family|address|port|');
   }
   if (family !== '1' && family !== '2') {
     throw new FTPCmdError('Network protocol not supported, use (1,2)', 522);
@@ -61,7 +62,7 @@ export function parseExtendedPort(
   const number = /^\d{1,5}$/.test(port) ? Number(port) : 0;
   const isHost = family === '1' ? isIPv4(host) : isIPv6(host);
   if (!isHost || number < 1 || number > 65535) {
-    throw new FTPCmdError('Expected an address as |family|address|port|', 501);
+    throw new CmdArgSyntaxError('Expected an address as |family|address|port|');
   }
   return [family, host, number];
 }

@@ -1,6 +1,12 @@
 /** Commands about who one is, and what the connections are under (RFC 959, 4.1.1; RFC 4217; RFC 7151). */
 import { Deferred, Failure } from '../../../deferred/index.ts';
 import { Anonymous, LoginFailed, TooManyLogins, UsernamePassword } from '../../cred/index.ts';
+import {
+  AuthorizationError,
+  BadCmdSequenceError,
+  CmdNotImplementedError,
+  CmdNotImplementedForArgError,
+} from '../command-errors.ts';
 import { FTPCmdError } from '../errors.ts';
 import { type FTPShellInterface, IFTPShell } from '../shell.ts';
 import type { CommandRow } from './commands.ts';
@@ -17,7 +23,7 @@ function later(session: FTP, seconds: number): Deferred<void> {
 function user(session: FTP, argument: string): void {
   const { requireTLS = false } = session.factory.options;
   if (requireTLS && !session.isSecure) {
-    throw new FTPCmdError('TLS is required on the control connection: use AUTH TLS.', 530);
+    throw new AuthorizationError('TLS is required on the control connection: use AUTH TLS.');
   }
   // Whoever says USER again begins anew.
   session.beginAnew();
@@ -40,8 +46,8 @@ function isAnonymous({ factory }: FTP, name: string): boolean {
 async function pass(session: FTP, argument: string): Promise<void> {
   const { state, factory, clock, peerHost, limits } = session;
   const { name } = state;
-  if (name === null) throw new FTPCmdError('Login with USER first.', 503);
-  if (state.login !== null) throw new FTPCmdError('Already logged in.', 503);
+  if (name === null) throw new BadCmdSequenceError('Login with USER first.');
+  if (state.login !== null) throw new BadCmdSequenceError('Already logged in.');
   state.name = null;
   const anonymous = isAnonymous(session, name);
   const { guard } = factory;
@@ -62,7 +68,7 @@ async function pass(session: FTP, argument: string): Promise<void> {
       return;
     }
     if (!session.logIn({ user: name, shell, logout })) {
-      throw new FTPCmdError('Too many sessions of this user.', 530);
+      throw new AuthorizationError('Too many sessions of this user.');
     }
   } catch (error) {
     const value = error instanceof Failure ? error.value : error;
@@ -93,11 +99,11 @@ async function refuse(session: FTP, name: string, delay: number): Promise<void> 
 
 function auth(session: FTP, argument: string): void {
   if (session.factory.options.tls === undefined) {
-    throw new FTPCmdError('TLS is not available.', 502);
+    throw new CmdNotImplementedError('TLS is not available.');
   }
-  if (session.isSecure) throw new FTPCmdError('Control connection is secure already.', 503);
+  if (session.isSecure) throw new BadCmdSequenceError('Control connection is secure already.');
   if (!['TLS', 'TLS-C', 'SSL', 'TLS-P'].includes(argument.toUpperCase())) {
-    throw new FTPCmdError('AUTH mechanism not understood: use TLS.', 504);
+    throw new CmdNotImplementedForArgError('AUTH mechanism not understood: use TLS.');
   }
   if (!('startTLS' in session.transport)) {
     throw new FTPCmdError('TLS is not available on this connection.', 431);
@@ -107,7 +113,7 @@ function auth(session: FTP, argument: string): void {
 }
 
 function needSecurity(session: FTP): void {
-  if (!session.isSecure) throw new FTPCmdError('Use AUTH TLS first.', 503);
+  if (!session.isSecure) throw new BadCmdSequenceError('Use AUTH TLS first.');
 }
 
 const tlsFeature =
@@ -156,13 +162,13 @@ export const ACCESS_COMMANDS: Readonly<Record<string, CommandRow>> = {
     feature: tlsFeature('PROT'),
     run: (session, argument) => {
       needSecurity(session);
-      if (!session.protectionBuffer) throw new FTPCmdError('Use PBSZ 0 first.', 503);
+      if (!session.protectionBuffer) throw new BadCmdSequenceError('Use PBSZ 0 first.');
       const level = argument.toUpperCase();
       if (level === 'S' || level === 'E') {
         throw new FTPCmdError('Protection level not supported: use C or P.', 536);
       }
       if (level !== 'C' && level !== 'P') {
-        throw new FTPCmdError('Protection level not understood: use C or P.', 504);
+        throw new CmdNotImplementedForArgError('Protection level not understood: use C or P.');
       }
       const { requireTLS = false, requireDataTLS = requireTLS } = session.factory.options;
       if (level === 'C' && requireDataTLS) {
@@ -184,12 +190,12 @@ export const ACCESS_COMMANDS: Readonly<Record<string, CommandRow>> = {
     ...{ argument: 'required', login: false, help: 'HOST <SP> hostname', feature: 'HOST' },
     run: (session, argument) => {
       if (session.state.name !== null || session.state.login !== null) {
-        throw new FTPCmdError('HOST comes before USER.', 503);
+        throw new BadCmdSequenceError('HOST comes before USER.');
       }
       const { hosts } = session.factory.options;
       const name = argument.trim().toLowerCase().replace(/\.$/, '');
       if (hosts !== undefined && !hosts.some((host) => host.toLowerCase() === name)) {
-        throw new FTPCmdError('Unknown host.', 504);
+        throw new CmdNotImplementedForArgError('Unknown host.');
       }
       session.reply(220, 'Host accepted.');
     },

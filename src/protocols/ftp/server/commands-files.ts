@@ -1,4 +1,10 @@
 /** Commands that change or look at files, and transfer nothing (RFC 959, 4.1.3; RFC 3659). */
+import {
+  BadCmdSequenceError,
+  CmdArgSyntaxError,
+  CmdNotImplementedError,
+  CmdNotImplementedForArgError,
+} from '../command-errors.ts';
 import { FTPCmdError } from '../errors.ts';
 import { type Segments, toPath } from '../paths.ts';
 import type { PermissionLetter } from '../shell.ts';
@@ -72,9 +78,10 @@ async function modified(session: FTP, argument: string): Promise<void> {
 async function setModified(session: FTP, argument: string): Promise<void> {
   const [, text = '', name = ''] = /^(\S+) (.+)$/s.exec(argument) ?? [];
   const time = parseTime(text);
-  if (time === null) throw new FTPCmdError('Expected MFMT YYYYMMDDHHMMSS path.', 501);
+  if (time === null) throw new CmdArgSyntaxError('Expected MFMT YYYYMMDDHHMMSS path.');
   const path = allowed(session, 'T', name);
-  if (session.shell.setModified === undefined) throw new FTPCmdError('MFMT is not available.', 502);
+  if (session.shell.setModified === undefined)
+    throw new CmdNotImplementedError('MFMT is not available.');
   await session.shell.setModified(path, time);
   session.reply(213, `Modify=${timeText(time)}; ${name}`);
 }
@@ -122,7 +129,8 @@ export function chooseHash(session: FTP, name: string): boolean {
 
 async function hash(session: FTP, argument: string): Promise<void> {
   const path = allowed(session, 'r', argument);
-  if (session.shell.checksum === undefined) throw new FTPCmdError('HASH is not available.', 502);
+  if (session.shell.checksum === undefined)
+    throw new CmdNotImplementedError('HASH is not available.');
   const algorithm = session.state.checksum;
   const [bytes] = await session.shell.stat(path, ['size']);
   const value = await session.shell.checksum(path, algorithm, 0, Number(bytes));
@@ -141,7 +149,8 @@ function checksum(name: keyof typeof HASHES): CommandRow {
       const file = inQuotes ?? plain ?? argument;
       const path = allowed(session, 'r', file);
       const { shell } = session;
-      if (shell.checksum === undefined) throw new FTPCmdError(`${name} is not available.`, 502);
+      if (shell.checksum === undefined)
+        throw new CmdNotImplementedError(`${name} is not available.`);
       const value = await shell.checksum(
         path,
         HASHES[name],
@@ -153,25 +162,40 @@ function checksum(name: keyof typeof HASHES): CommandRow {
   };
 }
 
-async function site(session: FTP, argument: string): Promise<void> {
-  const [, verb = '', rest = ''] = /^(\S+) ?(.*)$/s.exec(argument) ?? [];
-  switch (verb.toUpperCase()) {
-    case 'HELP':
-      session.reply(214, ['The following SITE commands are recognized:', 'CHMOD HELP', 'Help OK.']);
-      return;
-    case 'CHMOD': {
-      const [, digits = '', name = ''] = /^([0-7]{3,4}) (.+)$/s.exec(rest) ?? [];
-      if (name === '') throw new FTPCmdError('Expected SITE CHMOD mode path.', 501);
-      const path = allowed(session, 'M', name);
-      const { shell } = session;
-      if (shell.changeMode === undefined) throw new FTPCmdError('CHMOD is not available.', 502);
-      await shell.changeMode(path, Number.parseInt(digits, 8) & 0o777);
-      session.reply(200, 'SITE CHMOD successful.');
-      return;
+/** The facts that MFF sets (draft-somers-ftp-mfxx): by the names that it has for them. */
+async function setFacts(session: FTP, argument: string): Promise<void> {
+  const [, list = '', name = ''] = /^((?:[^;= ]+=[^; ]*;)+) (.+)$/s.exec(argument) ?? [];
+  if (name === '') throw new CmdArgSyntaxError('Expected MFF fact=value; path.');
+  const { shell } = session;
+  const steps: Array<() => unknown> = [];
+  for (const fact of list.split(';').slice(0, -1)) {
+    const [key = '', value = ''] = fact.split('=');
+    switch (key.toLowerCase()) {
+      case 'modify': {
+        const time = parseTime(value);
+        if (time === null) throw new CmdArgSyntaxError(`Expected Modify=YYYYMMDDHHMMSS.`);
+        const path = allowed(session, 'T', name);
+        steps.push(() => shell.setModified?.(path, time));
+        if (shell.setModified === undefined) throw unsettable(key);
+        break;
+      }
+      case 'unix.mode': {
+        if (!/^[0-7]{3,4}$/.test(value)) throw new CmdArgSyntaxError('Expected UNIX.mode=0644.');
+        const path = allowed(session, 'M', name);
+        steps.push(() => shell.changeMode?.(path, Number.parseInt(value, 8) & 0o777));
+        if (shell.changeMode === undefined) throw unsettable(key);
+        break;
+      }
+      default:
+        throw unsettable(key);
     }
-    default:
-      throw new FTPCmdError(`SITE ${verb.toUpperCase()} not understood.`, 500);
   }
+  for (const step of steps) await step();
+  session.reply(213, `${list} ${name}`);
+}
+
+function unsettable(fact: string): CmdNotImplementedForArgError {
+  return new CmdNotImplementedForArgError(`${fact} cannot be set.`);
 }
 
 export const FILE_COMMANDS: Readonly<Record<string, CommandRow>> = {
@@ -225,7 +249,7 @@ export const FILE_COMMANDS: Readonly<Record<string, CommandRow>> = {
     run: async (session, argument) => {
       const { renameFrom } = session.state;
       session.state.renameFrom = null;
-      if (renameFrom === null) throw new FTPCmdError('Use RNFR first.', 503);
+      if (renameFrom === null) throw new BadCmdSequenceError('Use RNFR first.');
       await session.shell.rename(renameFrom, allowed(session, 'f', argument));
       session.reply(250, 'Renamed.');
     },
@@ -252,7 +276,11 @@ export const FILE_COMMANDS: Readonly<Record<string, CommandRow>> = {
   ...Object.fromEntries(
     (Object.keys(HASHES) as Array<keyof typeof HASHES>).map((name) => [name, checksum(name)]), // keys of that very object
   ),
-  SITE: { argument: 'required', login: true, help: 'SITE <SP> (CHMOD|HELP)', run: site },
+  MFF: {
+    ...{ argument: 'required', login: true, help: 'MFF <SP> fact=value; <SP> path' },
+    feature: 'MFF modify;UNIX.mode;',
+    run: setFacts,
+  },
 };
 
 function factsFeature(told: ReadonlySet<string>): string {

@@ -1,4 +1,5 @@
 /** Commands that tell something, or set how things are done (RFC 959, 4.1.2 and 4.1.3; RFC 2389; RFC 2640). */
+import { CmdArgSyntaxError, CmdNotImplementedForArgError } from '../command-errors.ts';
 import { FTPCmdError } from '../errors.ts';
 import { WIRE_FACTS } from '../text/listing.ts';
 import type { CommandRow } from './commands.ts';
@@ -19,7 +20,7 @@ function help(session: FTP, argument: string): void {
   const { commands } = session.factory;
   if (argument !== '') {
     const row = commands.get(argument.trim().toUpperCase());
-    if (row === undefined) throw new FTPCmdError(`${argument} not understood.`, 501);
+    if (row === undefined) throw new CmdArgSyntaxError(`${argument} not understood.`);
     session.reply(214, `Syntax: ${row.help}`);
     return;
   }
@@ -67,7 +68,8 @@ function options(session: FTP, argument: string): void {
   switch (name.toUpperCase()) {
     case 'UTF8':
     case 'UTF-8':
-      if (!/^(on|)$/i.test(value.trim())) throw new FTPCmdError('UTF8 is always on.', 504);
+      if (!/^(on|)$/i.test(value.trim()))
+        throw new CmdNotImplementedForArgError('UTF8 is always on.');
       session.reply(200, 'UTF8 is on.');
       return;
     case 'MLST': {
@@ -79,12 +81,12 @@ function options(session: FTP, argument: string): void {
     }
     case 'HASH':
       if (value !== '' && !chooseHash(session, value.trim())) {
-        throw new FTPCmdError('Unknown algorithm.', 504);
+        throw new CmdNotImplementedForArgError('Unknown algorithm.');
       }
       session.reply(200, session.state.checksum);
       return;
     default:
-      throw new FTPCmdError(`No options for ${name.toUpperCase()}.`, 501);
+      throw new CmdArgSyntaxError(`No options for ${name.toUpperCase()}.`);
   }
 }
 
@@ -98,8 +100,8 @@ function only(
     const value = argument.trim().toUpperCase();
     if (value === right) session.reply(200, `${name} set to ${right}.`);
     else if (known.includes(value))
-      throw new FTPCmdError(`${name} ${value} is not implemented.`, 504);
-    else throw new FTPCmdError(`${name} ${value} not understood.`, 501);
+      throw new CmdNotImplementedForArgError(`${name} ${value} is not implemented.`);
+    else throw new CmdArgSyntaxError(`${name} ${value} not understood.`);
   };
 }
 
@@ -123,6 +125,19 @@ export const INFORMATION_COMMANDS: Readonly<Record<string, CommandRow>> = {
     },
     run: (session) => session.reply(200, 'Noted.'),
   },
+  CSID: {
+    ...{ argument: 'required', login: false, help: 'CSID <SP> name=value;...', feature: 'CSID' },
+    run: (session) => session.reply(200, 'Name=Strand; CaseSensitive=1; DirSep=/;'),
+  },
+  LANG: {
+    ...{ argument: 'optional', login: false, help: 'LANG [<SP> tag]', feature: 'LANG EN*' },
+    run: (session, argument) => {
+      if (!/^(en(-[a-z]+)?)?$/i.test(argument.trim())) {
+        throw new CmdNotImplementedForArgError('Replies are in English only.');
+      }
+      session.reply(200, 'Replies are in English.');
+    },
+  },
   STAT: {
     ...{ argument: 'optional', login: true, duringTransfer: true, help: 'STAT [<SP> path]' },
     run: status,
@@ -140,8 +155,8 @@ export const INFORMATION_COMMANDS: Readonly<Record<string, CommandRow>> = {
       if (/^A( N)?$/.test(value)) session.state.type = 'A';
       else if (/^(I|L ?8)$/.test(value)) session.state.type = 'I';
       else if (/^(A [TC]|E( [NTC])?|L ?\d+)$/.test(value)) {
-        throw new FTPCmdError(`TYPE ${value} is not implemented.`, 504);
-      } else throw new FTPCmdError(`TYPE ${value} not understood.`, 501);
+        throw new CmdNotImplementedForArgError(`TYPE ${value} is not implemented.`);
+      } else throw new CmdArgSyntaxError(`TYPE ${value} not understood.`);
       session.reply(200, `Type set to ${session.state.type}.`);
     },
   },
@@ -157,7 +172,7 @@ export const INFORMATION_COMMANDS: Readonly<Record<string, CommandRow>> = {
     ...{ argument: 'required', login: true, help: 'ALLO <SP> size (not needed)' },
     run: (session, argument) => {
       if (!/^\d+( R \d+)?$/i.test(argument.trim()))
-        throw new FTPCmdError('Expected ALLO size.', 501);
+        throw new CmdArgSyntaxError('Expected ALLO size.');
       session.reply(202, 'No storage allocation is needed.');
     },
   },

@@ -1,5 +1,12 @@
 /** Commands that open data connections (RFC 959, 4.1.2 and 4.1.3; RFC 2428; RFC 3659). */
 import { wallTime } from '../../../reactor/index.ts';
+import {
+  BadCmdSequenceError,
+  CmdArgSyntaxError,
+  CmdNotImplementedError,
+  CmdNotImplementedForArgError,
+  PortConnectionError,
+} from '../command-errors.ts';
 import { FileNotFoundError, FTPCmdError, InvalidPath } from '../errors.ts';
 import { type Segments, toPath } from '../paths.ts';
 import type { FactName, ListedFile } from '../shell.ts';
@@ -23,13 +30,13 @@ import { Transfer } from './transfer.ts';
 // ------------------------------------------------------------------------------------ connections
 
 function refuseAfterAll(session: FTP): void {
-  if (session.state.epsvAll) throw new FTPCmdError('Only EPSV is allowed after EPSV ALL.', 503);
+  if (session.state.epsvAll) throw new BadCmdSequenceError('Only EPSV is allowed after EPSV ALL.');
 }
 
 async function passive(session: FTP): Promise<void> {
   refuseAfterAll(session);
   const { localHost, peerHost, data } = session;
-  if (!isIPv4(localHost)) throw new FTPCmdError('Use EPSV over IPv6.', 425);
+  if (!isIPv4(localHost)) throw new PortConnectionError('Use EPSV over IPv6.');
   const address = await passiveAddress(session.factory.options.passiveAddress, peerHost, localHost);
   const port = data.listen();
   session.reply(227, `Entering Passive Mode (${portText(address, port)}).`);
@@ -63,7 +70,7 @@ function extendedPassive(session: FTP, argument: string): void {
   }
   const family = isIPv4(session.localHost) ? '1' : '2';
   if (asked !== '' && !/^\d+$/.test(asked))
-    throw new FTPCmdError('Expected EPSV, EPSV 1, EPSV 2 or EPSV ALL.', 501);
+    throw new CmdArgSyntaxError('Expected EPSV, EPSV 1, EPSV 2 or EPSV ALL.');
   if (asked !== '' && asked !== family) {
     throw new FTPCmdError(`Network protocol not supported, use (${family})`, 522);
   }
@@ -78,13 +85,13 @@ function aim(session: FTP, host: string, port: number, command: string): void {
     allowForeignData = false,
     allowLowPorts = false,
   } = session.factory.options;
-  if (!allowActive) throw new FTPCmdError('Active mode is disabled: use PASV or EPSV.', 502);
+  if (!allowActive) throw new CmdNotImplementedError('Active mode is disabled: use PASV or EPSV.');
   // Otherwise a client could have the server attack others (RFC 2577, 3).
   if (!allowForeignData && !sameHost(host, session.peerHost)) {
-    throw new FTPCmdError('Data connections go to your own address only.', 501);
+    throw new CmdArgSyntaxError('Data connections go to your own address only.');
   }
   if (port < 1024 && !allowLowPorts) {
-    throw new FTPCmdError('Data connections go to ports from 1024 on only.', 501);
+    throw new CmdArgSyntaxError('Data connections go to ports from 1024 on only.');
   }
   session.data.aim(host, port);
   session.reply(200, `${command} command successful.`);
@@ -98,7 +105,7 @@ function withoutOptions(argument: string): string {
 }
 
 function needData(session: FTP): void {
-  if (!session.data.prepared) throw new FTPCmdError('Use PASV, EPSV, PORT or EPRT first.', 425);
+  if (!session.data.prepared) throw new PortConnectionError('Use PASV, EPSV, PORT or EPRT first.');
 }
 
 interface Listing {
@@ -215,7 +222,7 @@ async function machineList(session: FTP, argument: string): Promise<void> {
   needData(session);
   const path = allowed(session, 'l', argument);
   const [directory] = await session.shell.stat(path, ['directory']);
-  if (directory !== true) throw new FTPCmdError(`${argument}: Not a directory.`, 501);
+  if (directory !== true) throw new CmdArgSyntaxError(`${argument}: Not a directory.`);
   const files = await session.shell.list(path, MLST_FACTS);
   const { facts: told } = session.state;
   const line = ([name, facts]: ListedFile): string =>
@@ -226,10 +233,17 @@ async function machineList(session: FTP, argument: string): Promise<void> {
 // ------------------------------------------------------------------------------------------ files
 
 async function retrieve(session: FTP, argument: string): Promise<void> {
+  const { rangeEnd: end } = session.state;
   const offset = session.takeRestart();
   needData(session);
   const path = allowed(session, 'r', argument);
-  const file = await session.shell.openForReading(path, { offset });
+  const range = end === null ? { offset } : { offset, end };
+  const file = await session.shell.openForReading(path, range);
+  // Shells that know nothing of ends have the whole rest.
+  if (end !== null && (file.size === null || file.size > end - offset)) {
+    await file.close();
+    throw new CmdNotImplementedForArgError('RANG is not available for this file.');
+  }
   await new Transfer(session, 'download', toPath(path)).download(file, session.state.type === 'A');
 }
 
@@ -321,13 +335,33 @@ export const TRANSFER_COMMANDS: Readonly<Record<string, CommandRow>> = {
   REST: {
     ...{ argument: 'required', login: true, help: 'REST <SP> offset', feature: 'REST STREAM' },
     run: (session, argument) => {
-      if (!/^\d{1,15}$/.test(argument.trim())) throw new FTPCmdError('Expected REST offset.', 501);
+      if (!/^\d{1,15}$/.test(argument.trim())) throw new CmdArgSyntaxError('Expected REST offset.');
       const offset = Number(argument);
       if (offset > 0 && session.state.type === 'A') {
-        throw new FTPCmdError('Resuming transfers is not allowed in ASCII mode.', 501);
+        throw new CmdArgSyntaxError('Resuming transfers is not allowed in ASCII mode.');
       }
       session.state.restart = offset;
+      session.state.rangeEnd = null;
       session.reply(350, `Restarting at ${offset}. Send STOR or RETR.`);
+    },
+  },
+  RANG: {
+    ...{ argument: 'required', login: true, help: 'RANG <SP> first <SP> last' },
+    feature: 'RANG STREAM',
+    run: (session, argument) => {
+      const [, first, last] = /^(\d{1,15}) (\d{1,15})$/.exec(argument.trim()) ?? [];
+      const [start, end] = [Number(first), Number(last) + 1];
+      // '1 0' is how it is taken back (draft-bryan-ftp-range).
+      const isBack = start === 1 && end === 1;
+      if (first === undefined || (start >= end && !isBack)) {
+        throw new CmdArgSyntaxError('Expected RANG first last.');
+      }
+      if (session.state.type === 'A') {
+        throw new CmdArgSyntaxError('Ranges are not allowed in ASCII mode.');
+      }
+      session.state.restart = isBack ? 0 : start;
+      session.state.rangeEnd = isBack ? null : end;
+      session.reply(350, isBack ? 'No range.' : `Restarting at ${start}, to end at ${last}.`);
     },
   },
   ABOR: {

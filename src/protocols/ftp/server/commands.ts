@@ -2,6 +2,7 @@
 import { ACCESS_COMMANDS } from './commands-access.ts';
 import { FILE_COMMANDS } from './commands-files.ts';
 import { INFORMATION_COMMANDS } from './commands-information.ts';
+import { SITE } from './commands-site.ts';
 import { TRANSFER_COMMANDS } from './commands-transfers.ts';
 import type { FTP } from './ftp.ts';
 
@@ -27,6 +28,7 @@ const ROWS: Readonly<Record<string, CommandRow>> = {
   ...FILE_COMMANDS,
   ...TRANSFER_COMMANDS,
   ...INFORMATION_COMMANDS,
+  SITE,
 };
 
 /** Names of old (RFC 775) that some clients still use. */

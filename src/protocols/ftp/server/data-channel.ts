@@ -11,7 +11,7 @@ import {
   type ReactorTime,
 } from '../../../reactor/index.ts';
 import { ClientFactory, ServerFactory } from '../../protocol.ts';
-import { FTPCmdError } from '../errors.ts';
+import { PortConnectionError } from '../command-errors.ts';
 import { hostOf, sameHost } from './addresses.ts';
 import { DataConnection, type DataTLS } from './data-connection.ts';
 
@@ -22,7 +22,7 @@ export interface DataChannelOptions {
   readonly localHost: string;
   /** The client's. */
   readonly peerHost: string;
-  /** Ports to listen on, tried in random order; empty for any. */
+  /** Ports to listen on, tried in random order; empty for any of those that IANA leaves to everybody. */
   readonly ports: readonly number[];
   /** Seconds that a client has to connect, or to be connected to. */
   readonly timeout: number;
@@ -36,6 +36,11 @@ export interface DataChannelOptions {
 
 /** How many ports of a range are tried before it is said that there is none. */
 const MAX_TRIES = 100;
+
+/** Ports that are nobody's (RFC 6335, 6). */
+const DYNAMIC = { first: 49_152, count: 16_384 } as const;
+/** How many of them are tried before the system has to find one: that takes it a millisecond when thousands of connections have just ended. */
+const MAX_GUESSES = 10;
 
 export class DataChannel {
   readonly #options: DataChannelOptions;
@@ -91,12 +96,13 @@ export class DataChannel {
     const result = new Deferred<DataConnection>();
     if (arrived !== null) {
       this.#arrived = null;
-      if (arrived.lost !== null) result.errback(new FTPCmdError('Data connection is closed', 425));
+      if (arrived.lost !== null)
+        result.errback(new PortConnectionError('Data connection is closed'));
       else result.callback(arrived);
       return result;
     }
     if (this.#target === null && this.#port === null) {
-      result.errback(new FTPCmdError('Use PASV, EPSV, PORT or EPRT first', 425));
+      result.errback(new PortConnectionError('Use PASV, EPSV, PORT or EPRT first'));
       return result;
     }
     this.#waiting = result;
@@ -114,16 +120,13 @@ export class DataChannel {
     this.#arrived = null;
     const waiting = this.#waiting;
     this.#waiting = null;
-    waiting?.errback(new FTPCmdError('Data connection was given up', 425));
+    waiting?.errback(new PortConnectionError('Data connection was given up'));
   }
 
   #listenSomewhere(factory: PassiveFactory): ListeningPort {
-    const { reactor, localHost, ports, random = Math.random } = this.#options;
-    const candidates = ports.length === 0 ? [0] : [...ports];
+    const { reactor, localHost } = this.#options;
     let problem: unknown;
-    for (let tries = 0; candidates.length > 0 && tries < MAX_TRIES; tries++) {
-      const at = Math.floor(random() * candidates.length);
-      const [port = 0] = candidates.splice(at, 1);
+    for (const port of this.#candidates()) {
       try {
         return reactor.listenTCP(port, factory, { interface: localHost, backlog: 5 });
       } catch (error) {
@@ -136,7 +139,28 @@ export class DataChannel {
       system: 'FTP',
       message: `No port for a data connection could be listened on: ${problem instanceof Error ? problem.message : ''}`,
     });
-    throw new FTPCmdError('Cannot open a port for the data connection', 425, { cause: problem });
+    throw new PortConnectionError('Cannot open a port for the data connection', { cause: problem });
+  }
+
+  /** Ports in an order that nobody can tell. */
+  *#candidates(): Generator<number> {
+    const { ports, random = Math.random } = this.#options;
+    if (ports.length === 0) {
+      for (let guess = 0; guess < MAX_GUESSES; guess++) {
+        yield DYNAMIC.first + Math.floor(random() * DYNAMIC.count);
+      }
+      yield 0;
+      return;
+    }
+    const left = [...ports];
+    for (let tries = 0; left.length > 0 && tries < MAX_TRIES; tries++) {
+      const at = Math.floor(random() * left.length);
+      // The last one takes the place of the one that is taken out.
+      const port = left[at] ?? 0;
+      left[at] = left.at(-1) ?? 0;
+      left.length -= 1;
+      yield port;
+    }
   }
 
   #connect(host: string, port: number): void {
@@ -173,7 +197,7 @@ export class DataChannel {
   #refuse(message: string): void {
     const waiting = this.#waiting;
     this.#waiting = null;
-    waiting?.errback(new FTPCmdError(message, 425));
+    waiting?.errback(new PortConnectionError(message));
   }
 
   #stopListening(): void {

@@ -9,6 +9,7 @@ import {
   type Transport,
 } from '../../../reactor/index.ts';
 import { Protocol } from '../../protocol.ts';
+import { PortConnectionError } from '../command-errors.ts';
 import { FTPCmdError } from '../errors.ts';
 
 /** How data connections are put under TLS. */
@@ -102,7 +103,7 @@ export class DataConnection extends Protocol {
         message: `Data connection lost: ${why}`,
       });
       if (!this.ready.called) {
-        this.ready.errback(new FTPCmdError('Cannot secure the data connection', 425));
+        this.ready.errback(new PortConnectionError('Cannot secure the data connection'));
       }
     }
     this.closed.callback();

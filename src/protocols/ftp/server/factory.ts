@@ -10,6 +10,7 @@ import {
 } from '../../../reactor/index.ts';
 import type { Portal } from '../../cred/index.ts';
 import { Protocol, type ProtocolSource, ServerFactory } from '../../protocol.ts';
+import { makeSubject, type Observable, type Subject } from '../rx.ts';
 import { hostOf } from './addresses.ts';
 import { COMMANDS, type CommandRow } from './commands.ts';
 import type { FTPEvent } from './events.ts';
@@ -17,7 +18,6 @@ import { FTP } from './ftp.ts';
 import { LoginGuard } from './login-guard.ts';
 import { RateLimit } from './meter.ts';
 import { type FTPFactoryOptions, type FTPLimits, ftpLimits } from './options.ts';
-import { makeSubject, type Observable, type Subject } from './rx.ts';
 import { TransferLogFile } from './transfer-log.ts';
 
 /** Tells a client that there is no place. Twisted: `FTPOverflowProtocol`. */
@@ -183,7 +183,7 @@ export class FTPFactory extends ServerFactory<Protocol> {
   }
 
   /**
-   * Ends all sessions: idle ones now, the others after their transfers, under a deadline. Fires when there are none left.
+   * Ends all sessions: idle ones now, the others after their transfers, under a deadline. Fires when there are none left, and the transfer log is written.
    * @param deadline seconds; by default the limit `drainTimeout`
    */
   drain(deadline: number = this.limits.drainTimeout): Deferred<void> {
@@ -191,13 +191,15 @@ export class FTPFactory extends ServerFactory<Protocol> {
     const drained = this.#drained ?? new Deferred<void>();
     this.#drained = drained;
     for (const session of [...this.#sessions]) session.shutDown();
-    if (this.#sessions.size === 0) return succeed(undefined);
+    if (this.#sessions.size === 0) return this.#log?.close() ?? succeed(undefined);
     const timer = this.reactor.callLater(deadline, () => {
       for (const session of [...this.#sessions]) session.transport.abortConnection();
     });
     drained.addCallback(() => {
       if (timer.active()) timer.cancel();
-      result.callback();
+      const closed = this.#log?.close() ?? null;
+      if (closed === null) result.callback();
+      else closed.addCallback(() => result.callback());
     });
     return result;
   }

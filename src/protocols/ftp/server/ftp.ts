@@ -7,6 +7,12 @@ import {
   type TLSTransport,
 } from '../../../reactor/index.ts';
 import { Protocol } from '../../protocol.ts';
+import {
+  AuthorizationError,
+  CmdArgSyntaxError,
+  CmdNotImplementedError,
+  CmdSyntaxError,
+} from '../command-errors.ts';
 import { errorOfSystem, FTPCmdError, InvalidPath, PermissionDeniedError } from '../errors.ts';
 import { type Segments, toSegments } from '../paths.ts';
 import type { FTPShellInterface, PermissionLetter } from '../shell.ts';
@@ -40,7 +46,11 @@ function initialState() {
     type: 'A' as 'A' | 'I',
     /** Where the next transfer begins, in bytes. */
     restart: 0,
+    /** Where it ends: the first byte that is left out. null for the end of the file. */
+    rangeEnd: null as number | null,
     renameFrom: null as Segments | null,
+    /** What SITE CPFR has named. */
+    copyFrom: null as Segments | null,
     /** Whether only EPSV is taken from here on. */
     epsvAll: false,
     facts: new Set([...WIRE_FACTS].filter(([, isTold]) => isTold).map(([fact]) => fact)),
@@ -162,7 +172,7 @@ export class FTP extends Protocol<FTPFactory> {
   /** Goes on under TLS: nothing that came in clear counts any more. */
   secure(): void {
     const { tls } = this.factory.options;
-    if (tls === undefined) throw new FTPCmdError('TLS is not available', 502);
+    if (tls === undefined) throw new CmdNotImplementedError('TLS is not available');
     this.#lines.clear();
     this.#queue.length = 0;
     this.beginAnew();
@@ -218,7 +228,7 @@ export class FTP extends Protocol<FTPFactory> {
   /** The user's files. @throws {FTPCmdError} 530 */
   get shell(): FTPShellInterface {
     const { login } = this.state;
-    if (login === null) throw new FTPCmdError('Please login with USER and PASS.', 530);
+    if (login === null) throw new AuthorizationError('Please login with USER and PASS.');
     return login.shell;
   }
 
@@ -254,6 +264,7 @@ export class FTP extends Protocol<FTPFactory> {
   takeRestart(): number {
     const { restart } = this.state;
     this.state.restart = 0;
+    this.state.rangeEnd = null;
     return restart;
   }
 
@@ -339,18 +350,18 @@ export class FTP extends Protocol<FTPFactory> {
   #run(verb: string, argument: string): unknown {
     const row = this.#row(verb);
     if (row === undefined) {
-      throw new FTPCmdError(verb === '' ? 'Command expected.' : `${verb} not understood.`, 500);
+      throw new CmdSyntaxError(verb === '' ? 'Command expected.' : `${verb} not understood.`);
     }
     const { state } = this;
     if (verb !== 'RNTO') state.renameFrom = null;
     if (row.login && state.login === null) {
-      throw new FTPCmdError('Please login with USER and PASS.', 530);
+      throw new AuthorizationError('Please login with USER and PASS.');
     }
     if (row.argument === 'none' && argument !== '') {
-      throw new FTPCmdError(`Syntax error: ${verb} takes no argument.`, 501);
+      throw new CmdArgSyntaxError(`Syntax error: ${verb} takes no argument.`);
     }
     if (row.argument === 'required' && argument === '') {
-      throw new FTPCmdError(`Syntax error: ${verb} needs an argument.`, 501);
+      throw new CmdArgSyntaxError(`Syntax error: ${verb} needs an argument.`);
     }
     if (row.transfers && this.protection === 'C' && this.#needsDataTLS()) {
       throw new FTPCmdError('Data connections have to be protected: use PROT P.', 521);

@@ -42,12 +42,16 @@ export interface MeterOptions {
   readonly passed?: (bytes: number) => void;
   /** Whether what is written is what comes from the wire; else it is what goes there. */
   readonly incoming?: boolean;
+  /** Whether the target is a transport: it has sent all that it was given when it resumes its producer. */
+  readonly intoTransport?: boolean;
 }
 
 /** Waits of less than this, in seconds, are put off until they are worth a timer. */
 const SHORTEST_WAIT = 0.02;
 
 export class Meter implements Consumer, PushProducer {
+  /** Whether nothing that was written is needed any more once the producer is resumed: its memory may be used again. */
+  readonly releasesWritten: boolean;
   readonly #target: Consumer;
   readonly #options: MeterOptions;
   #producer: PushProducer | PullProducer | null = null;
@@ -57,9 +61,18 @@ export class Meter implements Consumer, PushProducer {
   /** A pull producer that was asked for while it had to wait. */
   #asked = false;
 
+  #stopped = false;
+
   constructor(target: Consumer, options: MeterOptions) {
     this.#target = target;
     this.#options = options;
+    const { conversion, intoTransport = false, limits = [] } = options;
+    this.releasesWritten = intoTransport && conversion === undefined && limits.length === 0;
+  }
+
+  /** Whether the target has said that it wants no more. */
+  get stopped(): boolean {
+    return this.#stopped;
   }
 
   registerProducer(producer: PushProducer | PullProducer, streaming: boolean): void {
@@ -103,6 +116,7 @@ export class Meter implements Consumer, PushProducer {
   }
 
   stopProducing(): void {
+    this.#stopped = true;
     this.#stopTimer();
     this.#producer?.stopProducing();
   }

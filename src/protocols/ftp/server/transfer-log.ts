@@ -1,5 +1,6 @@
 /** The transfer log in the format of wu-ftpd, which ProFTPD and vsftpd write as well: xferlog(5). */
 import { createWriteStream, type WriteStream } from 'node:fs';
+import { Deferred } from '../../../deferred/index.ts';
 import { logEvent, wallTime } from '../../../reactor/index.ts';
 import type { FTPEvent } from './events.ts';
 
@@ -62,5 +63,18 @@ export class TransferLogFile {
       );
     }
     this.#stream.write(`${line}\n`);
+  }
+
+  /** Fires when all lines are written and the file is closed; null if it is not open. The next line opens it again. */
+  close(): Deferred<void> | null {
+    const stream = this.#stream;
+    if (stream === undefined) return null;
+    this.#stream = undefined;
+    const closed = new Deferred<void>();
+    // After an error as well, which was told of.
+    stream.once('close', () => closed.callback());
+    if (stream.closed) closed.callback();
+    else stream.end();
+    return closed;
   }
 }

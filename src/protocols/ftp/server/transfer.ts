@@ -1,6 +1,6 @@
 /** One transfer: from the preliminary reply to the last one, whatever happens in between. */
 
-import type { Consumer, DelayedCall } from '../../../reactor/index.ts';
+import { type Consumer, type DelayedCall, giveBackReadBuffer } from '../../../reactor/index.ts';
 import { FTPCmdError, StorageExceededError } from '../errors.ts';
 import type { ReadFile, WriteFile } from '../shell.ts';
 import { AsciiDecoder, AsciiEncoder } from '../text/ascii.ts';
@@ -68,11 +68,19 @@ export class Transfer {
       const conversion = ascii ? new AsciiEncoder() : undefined;
       const limits = this.kind === 'listing' ? [] : this.#session.rates();
       const meter = new Meter(connection.transport, {
-        ...{ clock, conversion, limits },
+        ...{ clock, conversion, limits, intoTransport: true },
         passed: (bytes) => this.#passed(bytes),
       });
       const sending = source(meter);
-      if (isThenable(sending)) await Promise.race([sending, connection.closed]);
+      if (isThenable(sending)) {
+        try {
+          await Promise.race([sending, connection.closed]);
+        } catch (error) {
+          // What the connection has stopped fails for that; it says below why.
+          if (!meter.stopped) throw error;
+          await connection.closed;
+        }
+      }
       if (connection.lost === null) {
         meter.end();
         connection.finish();
@@ -98,6 +106,8 @@ export class Transfer {
       await this.#run(reply, async (connection) => {
         const { clock, limits } = this.#session;
         const receiver = await file.receive();
+        // What a conversion has made is not the transport's, and it may have kept what it was made of.
+        if (!ascii && 'release' in receiver) receiver.release = giveBackReadBuffer;
         const meter = new Meter(receiver, {
           ...{ clock, conversion: ascii ? new AsciiDecoder() : undefined, incoming: true },
           limits: this.#session.rates(),
@@ -111,6 +121,7 @@ export class Transfer {
         meter.end();
         meter.unregisterProducer();
         this.#checkEnd(connection);
+        this.#checkClient();
         isSafe = true;
         await file.close();
       });
@@ -169,6 +180,12 @@ export class Transfer {
     throw new FTPCmdError('Data connection was closed too early', 426, {
       cause: connection.lost?.value,
     });
+  }
+
+  /** The end of the data is the end of the file, unless it is the end of the client: then its system has closed whatever it had open. */
+  #checkClient(): void {
+    const { connected, disconnecting } = this.#session.transport;
+    if (!connected || disconnecting) throw new FTPCmdError('Control connection was closed', 426);
   }
 
   #passed(bytes: number): void {

@@ -1,5 +1,5 @@
 import type { Transform } from 'node:stream';
-import type { Data, PullProducer, PushProducer } from '../../../reactor/index.ts';
+import type { Data, DelayedCall, PullProducer, PushProducer } from '../../../reactor/index.ts';
 import { bytesOf } from '../../data.ts';
 import type { Request } from '../request.ts';
 import { isCompressible } from '../static/content-types.ts';
@@ -8,12 +8,28 @@ import { isBodiless } from '../status.ts';
 import type { BodyFilter } from './body-filter.ts';
 import { addVary } from './vary.ts';
 
+/** A stream of node:zlib that compresses. */
+export interface CompressingStream extends Transform {
+  flush(kind: number): void;
+}
+
+/** When a body is compressed. */
+export interface FilterSettings {
+  /** Bytes below which a body is left alone. */
+  readonly minLength: number;
+  readonly compressible?: ((type: string) => boolean) | undefined;
+  /** Seconds that what was written stays in the compressor at most; null for as long as the compressor likes. */
+  readonly flushAfter: number | null;
+}
+
 /** How bytes are compressed. */
 export interface Compressor {
   /** What `Content-Encoding` calls it. */
   readonly coding: string;
   /** For bodies that come in parts. */
-  stream(): Transform;
+  stream(): CompressingStream;
+  /** What its `flush` is called with to have all that was written come out, without forgetting it. */
+  readonly flushing: number;
   /** For a small body that is there. */
   once(body: Uint8Array): Buffer;
 }
@@ -30,11 +46,12 @@ const AT_ONCE = 8192;
 export class CompressionFilter implements BodyFilter, PushProducer {
   /** null: the client wants it plain, and only what the answer says of itself changes. */
   readonly #compressor: Compressor | null;
-  readonly #minLength: number;
-  readonly #isCompressible: (type: string) => boolean;
+  readonly #settings: FilterSettings;
   #request: Request | undefined;
   #whole: Buffer[] | undefined;
-  #stream: Transform | undefined;
+  #stream: CompressingStream | undefined;
+  /** Runs while something is in the compressor that is to come out. */
+  #timer: DelayedCall | undefined;
   #producer: PullProducer | undefined;
   #isPush = false;
   #asking = false;
@@ -42,14 +59,9 @@ export class CompressionFilter implements BodyFilter, PushProducer {
   #downstream = false;
   #over = false;
 
-  constructor(
-    compressor: Compressor | null,
-    minLength: number,
-    compressible: (type: string) => boolean = isCompressible,
-  ) {
+  constructor(compressor: Compressor | null, settings: FilterSettings) {
     this.#compressor = compressor;
-    this.#minLength = minLength;
-    this.#isCompressible = compressible;
+    this.#settings = settings;
   }
 
   begin(request: Request, length: number | null): boolean {
@@ -62,7 +74,8 @@ export class CompressionFilter implements BodyFilter, PushProducer {
     }
     if (isBodiless(request.code) || request.code === 206) return false;
     const type = request.getResponseHeader('content-type') ?? request.site.defaultContentType;
-    if (!this.#isCompressible(type)) return false;
+    const { minLength, compressible = isCompressible } = this.#settings;
+    if (!compressible(type)) return false;
     addVary(request, 'Accept-Encoding');
     const compressor = this.#compressor;
     if (compressor === null) return false;
@@ -74,7 +87,7 @@ export class CompressionFilter implements BodyFilter, PushProducer {
     const announced = request.getResponseHeader('content-length');
     const known =
       announced !== undefined && (length === null || length === 0) ? Number(announced) : length;
-    if (known !== null && known < this.#minLength) return false;
+    if (known !== null && known < minLength) return false;
     this.#request = request;
     request.setHeader('Content-Encoding', compressor.coding);
     request.removeResponseHeader('content-length');
@@ -92,7 +105,7 @@ export class CompressionFilter implements BodyFilter, PushProducer {
     if (tag !== undefined) request.setHeader('ETag', weakened(tag));
   }
 
-  #open(stream: Transform): Transform {
+  #open(stream: CompressingStream): CompressingStream {
     const request = this.#request;
     stream.on('data', (chunk: Buffer) => {
       // An error may have been answered past this while it was at work.
@@ -117,6 +130,7 @@ export class CompressionFilter implements BodyFilter, PushProducer {
       return;
     }
     const stream = this.#stream;
+    if (stream !== undefined) this.#flushSoon();
     if (stream === undefined || stream.write(bytes)) {
       if (!this.#isPush) this.#askSoon();
     } else if (this.#isPush) {
@@ -124,8 +138,30 @@ export class CompressionFilter implements BodyFilter, PushProducer {
     }
   }
 
+  // What was written comes out a moment later at the latest, all of it together: a burst is not taken apart, and who waits for the next event has seen the last.
+
+  #flushSoon(): void {
+    const { flushAfter } = this.#settings;
+    const request = this.#request;
+    if (flushAfter === null || request === undefined || this.#timer?.active()) return;
+    this.#timer = request.clock.callLater(flushAfter, this.#flush);
+  }
+
+  readonly #flush = (): void => {
+    const stream = this.#stream;
+    if (stream === undefined) return;
+    // While it has more than enough to do, things come out anyway.
+    if (stream.writableNeedDrain) this.#flushSoon();
+    else stream.flush(this.#compressor?.flushing ?? 0);
+  };
+
+  #cancelFlush(): void {
+    if (this.#timer?.active()) this.#timer.cancel();
+  }
+
   end(): void {
     if (this.#over) return;
+    this.#cancelFlush();
     const request = this.#request;
     if (this.#stream !== undefined) {
       this.#stream.end();
@@ -193,6 +229,7 @@ export class CompressionFilter implements BodyFilter, PushProducer {
   stop(): void {
     if (this.#over) return;
     this.#over = true;
+    this.#cancelFlush();
     const producer = this.#producer;
     this.#producer = undefined;
     this.#stream?.destroy();

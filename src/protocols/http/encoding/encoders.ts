@@ -1,10 +1,14 @@
-import type { Transform } from 'node:stream';
 import { inspect } from 'node:util';
 import * as zlib from 'node:zlib';
 import type { Request } from '../request.ts';
 import { acceptedCoding } from './accept.ts';
 import type { BodyFilter } from './body-filter.ts';
-import { CompressionFilter, type Compressor } from './compression-filter.ts';
+import {
+  type CompressingStream,
+  CompressionFilter,
+  type Compressor,
+  type FilterSettings,
+} from './compression-filter.ts';
 
 /** Makes what encodes the body of an answer. Twisted: `_IRequestEncoderFactory`. */
 export interface EncoderFactory {
@@ -22,6 +26,11 @@ export interface EncoderOptions {
   readonly minLength?: number | undefined;
   /** Which types are compressed; by default text, and what else is known to get smaller. */
   readonly compressible?: ((type: string) => boolean) | undefined;
+  /**
+   * Seconds that what a resource writes may stay in the compressor, so that a page or events that come bit by bit are seen bit by bit; what is written within that time comes out together. Each time
+   * costs a few bytes. null: it comes out when the compressor has enough of it, and at the end. Default 0.01.
+   */
+  readonly flushAfter?: number | null | undefined;
 }
 
 function levelOf(options: EncoderOptions, usual: number, least: number, most: number): number {
@@ -36,12 +45,19 @@ function levelOf(options: EncoderOptions, usual: number, least: number, most: nu
 
 abstract class CompressorFactory implements EncoderFactory, Compressor {
   abstract readonly coding: string;
-  abstract stream(): Transform;
+  abstract readonly flushing: number;
+  abstract stream(): CompressingStream;
   abstract once(body: Uint8Array): Buffer;
-  readonly #options: EncoderOptions;
+  readonly #settings: FilterSettings;
 
   constructor(options: EncoderOptions) {
-    this.#options = options;
+    const { minLength = 1024, compressible, flushAfter = 0.01 } = options;
+    if (flushAfter !== null && !(flushAfter >= 0)) {
+      throw new RangeError(
+        `The option flushAfter must be 0 or more, in seconds, or null: got ${inspect(flushAfter)}`,
+      );
+    }
+    this.#settings = { minLength, compressible, flushAfter };
   }
 
   encoderForRequest(request: Request): BodyFilter | null {
@@ -52,8 +68,7 @@ abstract class CompressorFactory implements EncoderFactory, Compressor {
 
   /** @param wanted whether the client takes it; the filter for one that does not says only that others may get it */
   filter(wanted: boolean): BodyFilter {
-    const { minLength = 1024, compressible } = this.#options;
-    return new CompressionFilter(wanted ? this : null, minLength, compressible);
+    return new CompressionFilter(wanted ? this : null, this.#settings);
   }
 }
 
@@ -67,6 +82,7 @@ export function acceptEncodingOf(request: Request): string | undefined {
 /** Compresses with gzip, which every client knows. Twisted: `server.GzipEncoderFactory`. */
 export class GzipEncoderFactory extends CompressorFactory {
   override readonly coding = 'gzip';
+  override readonly flushing = zlib.constants.Z_SYNC_FLUSH;
   /** 1 to 9. Twisted: `compressLevel`. */
   readonly compressLevel: number;
 
@@ -76,7 +92,7 @@ export class GzipEncoderFactory extends CompressorFactory {
     this.compressLevel = levelOf(options, 6, 1, 9);
   }
 
-  override stream(): Transform {
+  override stream(): CompressingStream {
     return zlib.createGzip({ level: this.compressLevel });
   }
 
@@ -88,6 +104,7 @@ export class GzipEncoderFactory extends CompressorFactory {
 /** Compresses with Brotli: smaller than gzip for the same time. Browsers take it under TLS only. */
 export class BrotliEncoderFactory extends CompressorFactory {
   override readonly coding = 'br';
+  override readonly flushing = zlib.constants.BROTLI_OPERATION_FLUSH;
   readonly #params: Record<number, number>;
 
   /** @throws {RangeError} for a level that there is not */
@@ -100,7 +117,7 @@ export class BrotliEncoderFactory extends CompressorFactory {
     };
   }
 
-  override stream(): Transform {
+  override stream(): CompressingStream {
     return zlib.createBrotliCompress({ params: this.#params });
   }
 
@@ -111,9 +128,9 @@ export class BrotliEncoderFactory extends CompressorFactory {
 
 /** The part of node:zlib that came with Node 22.15. */
 interface ZstdModule {
-  createZstdCompress(options: { params: Record<number, number> }): Transform;
+  createZstdCompress(options: { params: Record<number, number> }): CompressingStream;
   zstdCompressSync(body: Uint8Array, options: { params: Record<number, number> }): Buffer;
-  readonly constants: { readonly ZSTD_c_compressionLevel: number };
+  readonly constants: { readonly ZSTD_c_compressionLevel: number; readonly ZSTD_e_flush: number };
 }
 
 /** Whether this Node has Zstandard (22.15 and later do). */
@@ -122,6 +139,7 @@ export const hasZstd: boolean = 'createZstdCompress' in zlib;
 /** Compresses with Zstandard (RFC 8878): the fastest of them. Only where Node has it, see {@link hasZstd}. */
 export class ZstdEncoderFactory extends CompressorFactory {
   override readonly coding = 'zstd';
+  override readonly flushing: number;
   readonly #zstd: ZstdModule;
   readonly #params: Record<number, number>;
 
@@ -130,12 +148,13 @@ export class ZstdEncoderFactory extends CompressorFactory {
     super(options);
     if (!hasZstd) throw new TypeError(`Cannot use Zstandard: Node ${process.version} is without`);
     this.#zstd = zlib as unknown as ZstdModule; // which hasZstd just said
+    this.flushing = this.#zstd.constants.ZSTD_e_flush;
     this.#params = {
       [this.#zstd.constants.ZSTD_c_compressionLevel]: levelOf(options, 3, 1, 19),
     };
   }
 
-  override stream(): Transform {
+  override stream(): CompressingStream {
     return this.#zstd.createZstdCompress({ params: this.#params });
   }
 

@@ -69,7 +69,7 @@ export function withCharset(type: string, charset: string | null): string {
 export function isCompressible(type: string): boolean {
   const end = type.indexOf(';');
   const bare = (end < 0 ? type : type.slice(0, end)).trim().toLowerCase();
-  if (bare.startsWith('text/')) return bare !== 'text/event-stream';
+  if (bare.startsWith('text/')) return true;
   return (
     /[+/](?:json|xml|javascript|x-javascript|yaml|wasm|rtf|toml|sql|graphql)$/.test(bare) ||
     COMPRESSIBLE.has(bare)

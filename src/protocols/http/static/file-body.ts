@@ -1,8 +1,12 @@
 import { close, read } from 'node:fs';
 import type { Consumer, PushProducer } from '../../../reactor/index.ts';
 
-/** Bytes that are read at once: as many as a connection writes at once. More of them made nothing faster. */
+/** Bytes that are read at once, at first: as many as a connection writes at once. */
 const PIECE = 131_072;
+/** Bytes that are read at once of a long file for who takes them faster than they are read: each read is a way to another thread and back. */
+const LONG_PIECE = 524_288;
+/** Bytes after which a file counts as long. */
+const LONG = 1_048_576;
 
 /** A stretch of a file. */
 export interface Stretch {
@@ -12,6 +16,26 @@ export interface Stretch {
 
 /** What a body is put together from, in order. */
 export type BodyPart = Buffer | Stretch;
+
+/** A consumer that may let go of what it was given, by what it says when it is asked. */
+export interface Releasing {
+  /** Whether it needs a piece no more once it resumes the producer that it paused while the piece was written. */
+  readonly releasesWritten: boolean;
+}
+
+/**
+ * Pieces that nobody uses, for whoever reads next. New memory for each is what sending a large file would cost most by: the system has to clear it, and V8 collects all of its garbage for every
+ * 32 MiB of it.
+ */
+const spares: Readonly<Record<number, Buffer[]>> = { [PIECE]: [], [LONG_PIECE]: [] };
+/** Bytes of each kind that are kept. */
+const MOST_SPARE = 4_194_304;
+
+function keepSpare(piece: Buffer | undefined): void {
+  if (piece === undefined) return;
+  const all = spares[piece.length];
+  if (all !== undefined && (all.length + 1) * piece.length <= MOST_SPARE) all.push(piece);
+}
 
 /** Hears how it ended: null when everything was written. Not called when the consumer stopped it. */
 export type BodyDone = (error: Error | null) => void;
@@ -25,8 +49,8 @@ export class FileTruncatedError extends Error {
 }
 
 /**
- * Writes parts of a file, and what belongs between them, to a consumer, as fast as that takes it. The next piece is read while one is written, and these two are all that it holds. The
- * descriptor is its own from the beginning, and is closed in the end, whichever end it is; never while a read is under way.
+ * Writes parts of a file, and what belongs between them, to a consumer, as fast as that takes it. The next piece is read while one is written, and these two are all that it holds; where the consumer
+ * says when it is done with them they are used again. The descriptor is its own from the beginning, and is closed in the end, whichever end it is; never while a read is under way.
  *
  * Positions are given with every read, so that nothing depends on where the descriptor stands; no promise is made per piece.
  */
@@ -36,28 +60,45 @@ export class FileBody implements PushProducer {
   readonly #parts: readonly BodyPart[];
   readonly #consumer: Consumer;
   readonly #done: BodyDone;
+  readonly #releasing: Releasing | null;
   #at = 0;
   /** Bytes of the part at `#at` that were read. */
   #had = 0;
+  /** Bytes that were read. */
+  #sent = 0;
+  /** Whether the consumer was waiting when the last piece came. */
+  #isAwaited = false;
   /** What is being read into. */
   #buffer: Buffer | undefined;
   /** What is to be written next. */
   #ready: Buffer | undefined;
+  /** What that is read into, if it may be used again. */
+  #readyPiece: Buffer | undefined;
+  /** What is read into next. */
+  #spare: Buffer | undefined;
+  /** What was written last, while the consumer has it. */
+  #writtenPiece: Buffer | undefined;
   #reading = false;
   #pumping = false;
   #paused = false;
   #over = false;
 
-  /** @param source what stretches are of: an open file, which is closed in the end, or its bytes */
+  /**
+   * @param source what stretches are of: an open file, which is closed in the end, or its bytes
+   * @param freed called when they are not needed any more
+   * @param releasing says whether the consumer lets go of pieces; null: it keeps them
+   */
   constructor(
     source: number | Buffer,
     parts: readonly BodyPart[],
     consumer: Consumer,
     done: BodyDone,
     freed: () => void = ignore,
+    releasing: Releasing | null = null,
   ) {
     this.#source = source;
     this.#freed = freed;
+    this.#releasing = releasing;
     this.#parts = parts;
     this.#consumer = consumer;
     this.#done = done;
@@ -74,6 +115,12 @@ export class FileBody implements PushProducer {
 
   resumeProducing(): void {
     this.#paused = false;
+    const piece = this.#writtenPiece;
+    if (piece !== undefined) {
+      this.#writtenPiece = undefined;
+      keepSpare(this.#spare);
+      this.#spare = piece;
+    }
     this.#pump();
   }
 
@@ -99,8 +146,11 @@ export class FileBody implements PushProducer {
     const ready = this.#ready;
     if (ready !== undefined) {
       if (this.#paused) return false;
+      const piece = this.#readyPiece;
       this.#ready = undefined;
+      this.#readyPiece = undefined;
       this.#consumer.write(ready);
+      this.#wrote(piece);
       return true;
     }
     if (this.#reading) return false;
@@ -118,20 +168,37 @@ export class FileBody implements PushProducer {
     return true;
   }
 
+  /** A piece that made the consumer pause comes back with its resumption, if it lets go of it. Any other is left to the garbage collector. */
+  #wrote(piece: Buffer | undefined): void {
+    // It may have been resumed within the write already; then nothing is known of this piece.
+    if (piece !== undefined && this.#paused && !this.#over && this.#releasing?.releasesWritten) {
+      this.#writtenPiece = piece;
+    }
+  }
+
   /** Whether there is something to write at once. */
   #read(part: Stretch): boolean {
-    const length = Math.min(PIECE, part.length - this.#had);
+    const left = part.length - this.#had;
+    const length = Math.min(this.#isAwaited && this.#sent >= LONG ? LONG_PIECE : PIECE, left);
     const position = part.position + this.#had;
     if (typeof this.#source !== 'number') {
       this.#ready = this.#source.subarray(position, position + length);
       this.#had += length;
       return true;
     }
-    // Memory of its own for each piece, since the consumer keeps it; not from the pool, which it would hold on to.
-    this.#buffer = Buffer.allocUnsafeSlow(length);
+    // Not from Node's pool, which it would hold on to.
+    this.#buffer = this.#takeSpare(length) ?? Buffer.allocUnsafeSlow(length);
     this.#reading = true;
     read(this.#source, this.#buffer, 0, length, position, this.#onRead);
     return false;
+  }
+
+  #takeSpare(length: number): Buffer | undefined {
+    const own = this.#spare;
+    this.#spare = undefined;
+    if (own?.length === length) return own;
+    keepSpare(own);
+    return spares[length]?.pop();
   }
 
   readonly #onRead = (error: Error | null, count: number): void => {
@@ -147,7 +214,10 @@ export class FileBody implements PushProducer {
       return;
     }
     this.#had += count;
+    this.#sent += count;
+    this.#isAwaited = !this.#paused;
     this.#ready = count === buffer.length ? buffer : buffer.subarray(0, count);
+    this.#readyPiece = buffer.length >= PIECE ? buffer : undefined;
     this.#pump();
   };
 
@@ -159,6 +229,9 @@ export class FileBody implements PushProducer {
   #end(): void {
     if (this.#over) return;
     this.#over = true;
+    this.#writtenPiece = undefined;
+    keepSpare(this.#spare);
+    this.#spare = undefined;
     if (!this.#reading) this.#close();
   }
 

@@ -233,7 +233,8 @@ export class File extends Resource {
       if (file.fd === null) return '';
       if (size <= SMALL) return frameBuffer(await readWhole(file.fd, size), selection);
       ours = false;
-      const body = new FileBody(file.fd, partsOf(selection, size), request, doneWith(request));
+      const parts = partsOf(selection, size);
+      const body = new FileBody(file.fd, parts, request, doneWith(request), ignore, request);
       send(request, body);
       return NOT_DONE_YET;
     } finally {

@@ -190,14 +190,6 @@ describe('EncodingResourceWrapper', () => {
       },
       'Accept-Encoding',
     ],
-    [
-      'is a stream of events',
-      (request) => {
-        request.setHeader('Content-Type', 'text/event-stream');
-        return TEXT;
-      },
-      undefined,
-    ],
   ];
   for (const [why, answer, vary] of untouched) {
     it(`leaves a body alone that ${why}`, async () => {

@@ -3,6 +3,8 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { setUnhandledFailureHandler } from '../../../../src/deferred/index.ts';
+import { TemporaryFile } from '../../../../src/protocols/http/forms/upload.ts';
 import {
   type Form,
   type FormOptions,
@@ -258,6 +260,54 @@ describe('parseForm()', () => {
     );
     expect(status).to.equal(422);
     expect(readdirSync(folder)).to.deep.equal([]);
+  });
+
+  it('removes the file when the disk fails, and tells the client no more than that it failed', async () => {
+    const { write } = TemporaryFile.prototype;
+    let written = 0;
+    TemporaryFile.prototype.write = async function (chunk) {
+      written += chunk.length;
+      if (written <= 100_000) return write.call(this, chunk);
+      throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
+    };
+    const reported: string[] = [];
+    const handler = setUnhandledFailureHandler((failure) => {
+      reported.push(String(failure.value));
+    });
+    try {
+      const { serving } = serve();
+      const answer = await post(
+        serving,
+        body(
+          part('name="first"; filename="f"', Buffer.alloc(50_000), 'a/b'),
+          part('name="second"; filename="f"', Buffer.alloc(900_000), 'a/b'),
+        ),
+      );
+      expect(answer.status).to.equal(500);
+      expect(answer.text).to.not.include('ENOSPC').and.not.include(folder);
+      expect(written).to.be.above(100_000);
+      expect(readdirSync(folder)).to.deep.equal([]);
+      expect(reported.join()).to.include('ENOSPC');
+    } finally {
+      TemporaryFile.prototype.write = write;
+      setUnhandledFailureHandler(handler);
+    }
+  });
+
+  it('fails when there is no folder for files', async () => {
+    const reported: string[] = [];
+    const handler = setUnhandledFailureHandler((failure) => {
+      reported.push(String(failure.value));
+    });
+    try {
+      const { serving } = serve(true, { folder: join(folder, 'nowhere') });
+      const answer = await post(serving, body(part('name="f"; filename="f"', 'x', 'a/b')));
+      expect(answer.status).to.equal(500);
+      expect(answer.text).to.not.include('nowhere');
+      expect(reported.join()).to.include('ENOENT');
+    } finally {
+      setUnhandledFailureHandler(handler);
+    }
   });
 
   it('leaves files that were moved where they are', async () => {

@@ -120,6 +120,7 @@ describe('Names of files', () => {
   it('isCompressible() tells text from what is small already', () => {
     for (const type of [
       'text/html; charset=utf-8',
+      'text/event-stream',
       'TEXT/CSS',
       'application/json',
       'application/ld+json',
@@ -136,7 +137,6 @@ describe('Names of files', () => {
       'application/zip',
       'application/octet-stream',
       'font/woff2',
-      'text/event-stream',
       'multipart/byteranges; boundary=x',
       '',
     ]) {

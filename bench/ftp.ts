@@ -1,0 +1,209 @@
+/**
+ * FTP servers, each in a process of its own on one core, under the same load in C on another; ours and each peer in alternating rounds: `npx tsx bench/ftp.ts`. Files are in
+ * memory-backed storage. Put `ftp-srv` into a folder and name it in `STRAND_BENCH_PEERS`; what needs it, Twisted, pyftpdlib or vsftpd is left out, with a word, where that is missing.
+ */
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { type BenchRow, printRows } from './lib.ts';
+import { compareServers, compile, median, ours, Program, peer } from './programs.ts';
+
+const PYTHON = '/usr/bin/python3';
+const MEBIBYTE = 1_048_576;
+/** Of the file that is brought and sent, in mebibytes; and how often in each round. */
+const LARGE = 1024;
+const TIMES = 2;
+const FILES = 10_000;
+/** Sessions that share those files: ftp-srv looks for its data connections every 50 ms only, and has as many of them as it needs to be busy. */
+const ABREAST = 32;
+const LOGINS = 300;
+const IDLE = 1000;
+/** Sessions that stand before memory is looked at for the first time: what is made once is then made. */
+const BEFORE = 100;
+
+interface Contender {
+  readonly name: string;
+  readonly command: readonly string[];
+}
+
+function has(what: string, isThere: boolean): boolean {
+  if (!isThere) console.error(`  (${what} is not installed: left out)`);
+  return isThere;
+}
+
+function runs(program: string, ...args: string[]): boolean {
+  return spawnSync(program, args).status === 0;
+}
+
+function hasPackage(name: string): boolean {
+  try {
+    createRequire(join(process.env['STRAND_BENCH_PEERS'] ?? process.cwd(), 'peers.js')).resolve(
+      name,
+    );
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A port that nothing listens on, for what cannot say which one it got. */
+function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      const port = typeof address === 'object' && address !== null ? address.port : 0;
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+/** vsftpd, which knows nobody but anonymous users here. */
+async function vsftpd(files: string, folder: string): Promise<Contender | undefined> {
+  if (!has('vsftpd', runs('sh', '-c', 'test -x /usr/sbin/vsftpd'))) return undefined;
+  const port = await freePort();
+  const settings = join(folder, 'vsftpd.conf');
+  const lines = [
+    'listen=YES',
+    'listen_address=127.0.0.1',
+    `listen_port=${port}`,
+    'background=NO',
+    'run_as_launching_user=YES',
+    'anonymous_enable=YES',
+    `anon_root=${files}`,
+    'anon_world_readable_only=NO',
+    'allow_writeable_chroot=YES',
+    'seccomp_sandbox=NO',
+    'xferlog_enable=NO',
+    'delay_failed_login=0',
+  ];
+  writeFileSync(settings, `${lines.join('\n')}\n`);
+  // It begins to listen a moment after it is started.
+  const start = '(sleep 0.5; echo "$1") & exec /usr/sbin/vsftpd "$0"';
+  return { name: 'vsftpd', command: ['sh', '-c', start, settings, String(port)] };
+}
+
+interface Memory {
+  readonly rss: number;
+  readonly heapUsed: number;
+}
+
+/** Bytes that each of many sessions takes that are logged in and do nothing. */
+async function memoryOf(command: readonly string[], load: string): Promise<Memory> {
+  const [node = '', ...args] = command;
+  const nursery = ['--min-semi-space-size=1', '--max-semi-space-size=1'];
+  const memory = ['--expose-gc', ...nursery, '--import', pathToFileURL(peer('memory.mjs')).href];
+  const server = new Program(0, [node, ...memory, ...args]);
+  const programs = [server];
+  try {
+    const port = await server.line();
+    const memoryWith = async (sessions: number): Promise<Memory> => {
+      const holder = new Program(1, [load, port, 'hold', String(sessions)]);
+      programs.push(holder);
+      await holder.line();
+      return JSON.parse(await server.ask());
+    };
+    const before = await memoryWith(BEFORE);
+    const after = await memoryWith(IDLE);
+    const each = (a: number, b: number): number => (a - b) / IDLE;
+    return { rss: each(after.rss, before.rss), heapUsed: each(after.heapUsed, before.heapUsed) };
+  } finally {
+    for (const program of programs.reverse()) await program.end();
+  }
+}
+
+async function memoryRow(
+  mine: readonly string[],
+  other: Contender,
+  load: string,
+): Promise<BenchRow> {
+  const [own, theirs]: [Memory[], Memory[]] = [[], []];
+  for (let round = 0; round < 3; round += 1) {
+    own.push(await memoryOf(mine, load));
+    theirs.push(await memoryOf(other.command, load));
+  }
+  const resident = (all: Memory[]): number => median(all.map(({ rss }) => rss));
+  const heap = (all: Memory[]): number => Math.round(median(all.map(({ heapUsed }) => heapUsed)));
+  return {
+    name: `memory of an idle FTP session, ${IDLE.toLocaleString('en-US')} of them`,
+    ours: resident(own),
+    peer: resident(theirs),
+    peerName: other.name,
+    unit: 'bytes',
+    ratio: resident(theirs) / resident(own),
+    note: `of the process; in V8's heap ${heap(own)} and ${heap(theirs)}`,
+  };
+}
+
+/** Where 3 GiB of files can be in memory; else on the disk. */
+function storage(): string {
+  try {
+    const { bavail, bsize } = statfsSync('/dev/shm');
+    if (bavail * bsize > 3 * LARGE * MEBIBYTE) return '/dev/shm';
+  } catch {} // not on this system
+  console.error('  (no memory-backed storage with 3 GiB of room: on the disk)');
+  return tmpdir();
+}
+
+export async function run(): Promise<BenchRow[]> {
+  const folder = mkdtempSync(join(tmpdir(), 'strand-bench-'));
+  const files = mkdtempSync(join(storage(), 'strand-bench-'));
+  try {
+    const load = compile(folder, 'ftp_load', '-pthread');
+    if (load === undefined) return [];
+    const piece = Buffer.alloc(MEBIBYTE, 'strand');
+    for (let n = 0; n < LARGE; n += 1) writeFileSync(join(files, 'large'), piece, { flag: 'a' });
+    mkdirSync(join(files, 'small'));
+    for (let n = 0; n < FILES; n += 1) {
+      writeFileSync(join(files, 'small', String(n)), piece.subarray(0, 1024));
+    }
+    const mine = [...ours('ftp-strand'), files];
+    const named = (name: string, ...command: string[]): Contender => ({ name, command });
+    const peers = {
+      ftpSrv: has('ftp-srv', hasPackage('ftp-srv'))
+        ? named('ftp-srv', process.execPath, peer('ftp-srv.mjs'), files)
+        : undefined,
+      twisted: has('Twisted', runs(PYTHON, '-c', 'import twisted.protocols.ftp'))
+        ? named('Twisted', PYTHON, peer('twisted_ftp.py'), files)
+        : undefined,
+      pyftpdlib: has('pyftpdlib', runs(PYTHON, '-c', 'import pyftpdlib'))
+        ? named('pyftpdlib', PYTHON, peer('pyftpdlib_ftp.py'), files)
+        : undefined,
+      vsftpd: await vsftpd(files, folder),
+    };
+    const rows: BenchRow[] = [];
+    const compare = async (
+      other: Contender | undefined,
+      name: string,
+      unit: string,
+      ...what: Array<string | number>
+    ): Promise<void> => {
+      if (other === undefined) return;
+      const row = { name, peerName: other.name, unit };
+      const found = await compareServers(row, mine, other.command, [load, ...what.map(String)]);
+      // Each of its sessions is a process of its own, whose time is not counted.
+      rows.push(other.name === 'vsftpd' ? { ...found, note: '' } : found);
+    };
+    for (const other of [peers.ftpSrv, peers.twisted, peers.pyftpdlib, peers.vsftpd]) {
+      await compare(other, 'FTP RETR of 1 GiB', 'MiB/s', 'retr', 'large', TIMES);
+    }
+    for (const other of [peers.ftpSrv, peers.twisted]) {
+      await compare(other, 'FTP STOR of 1 GiB', 'MiB/s', 'stor', 'sent', TIMES, LARGE);
+    }
+    const many = `FTP RETR of 1 KiB, ${FILES.toLocaleString('en-US')} files`;
+    await compare(peers.ftpSrv, many, 'files/s', 'files', 'small', FILES, ABREAST);
+    for (const other of [peers.pyftpdlib, peers.ftpSrv]) {
+      await compare(other, `FTP, ${LOGINS} logins at once`, 'logins/s', 'login', LOGINS);
+    }
+    if (peers.ftpSrv !== undefined) rows.push(await memoryRow(mine, peers.ftpSrv, load));
+    return rows;
+  } finally {
+    rmSync(folder, { recursive: true });
+    rmSync(files, { recursive: true });
+  }
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) printRows(await run());

@@ -1,0 +1,83 @@
+/** The bytes of telnet that have names (RFC 854, 855; options as named in each line; Twisted: `twisted.conch.telnet`). */
+
+// Characters that the network virtual terminal knows.
+export const NULL = 0;
+export const BEL = 7;
+export const BS = 8;
+export const HT = 9;
+export const LF = 10;
+export const VT = 11;
+export const FF = 12;
+export const CR = 13;
+
+// Commands, each behind an IAC.
+/** End of file (RFC 1184). */
+export const LINEMODE_EOF = 236;
+/** Suspend (RFC 1184). */
+export const LINEMODE_SUSP = 237;
+/** Abort (RFC 1184). */
+export const LINEMODE_ABORT = 238;
+/** End of record (RFC 885). */
+export const EOR = 239;
+/** End of a subnegotiation. */
+export const SE = 240;
+/** No operation. */
+export const NOP = 241;
+/** Data mark: the end of a synch. */
+export const DM = 242;
+/** Break. */
+export const BRK = 243;
+/** Interrupt process. */
+export const IP = 244;
+/** Abort output. */
+export const AO = 245;
+/** Are you there? */
+export const AYT = 246;
+/** Erase character. */
+export const EC = 247;
+/** Erase line. */
+export const EL = 248;
+/** Go ahead. */
+export const GA = 249;
+/** Beginning of a subnegotiation. */
+export const SB = 250;
+/** I begin, or want to. */
+export const WILL = 251;
+/** I do not, or stop. */
+export const WONT = 252;
+/** Begin, please, or do. */
+export const DO = 253;
+/** Do not, or stop. */
+export const DONT = 254;
+/** Interpret as command: what begins all of the above; twice, it is itself. */
+export const IAC = 255;
+
+// Options.
+/** Bytes as they are (RFC 856). */
+export const TRANSMIT_BINARY = 0;
+/** Whoever does it shows what the other side types (RFC 857). */
+export const ECHO = 1;
+/** Suppress go ahead (RFC 858): together with ECHO, character by character. */
+export const SGA = 3;
+/** Terminal type (RFC 1091). */
+export const TTYPE = 24;
+/** Negotiate about window size (RFC 1073). */
+export const NAWS = 31;
+/** Who edits lines (RFC 1184). */
+export const LINEMODE = 34;
+
+// Subnegotiation of TTYPE.
+export const TTYPE_IS = 0;
+export const TTYPE_SEND = 1;
+
+// Subnegotiation of LINEMODE.
+export const LINEMODE_MODE = 1;
+export const LINEMODE_FORWARDMASK = 2;
+export const LINEMODE_SLC = 3;
+/** The client edits the line. */
+export const LINEMODE_EDIT = 1;
+/** The client makes commands (IP, ABORT, ...) of the characters that stand for them. */
+export const LINEMODE_TRAPSIG = 2;
+export const LINEMODE_MODE_ACK = 4;
+export const LINEMODE_SOFT_TAB = 8;
+export const LINEMODE_LIT_ECHO = 16;

@@ -1,0 +1,22 @@
+/** The small classics that every network has, as servers and clients (Twisted: `twisted.protocols.wire`, `finger`, `ident`). */
+export {
+  type AskingOptions,
+  ask,
+  daytime,
+  quoteOfTheDay,
+  timeOf,
+  WireAnswerError,
+} from './asking.ts';
+export { Finger, type FingerAnswer, type FingerOptions, finger } from './finger.ts';
+export {
+  HiddenUser,
+  IdentClient,
+  type IdentEnd,
+  IdentError,
+  type Identity,
+  IdentServer,
+  InvalidPort,
+  NoUser,
+} from './ident.ts';
+export { ProcIdentServer } from './proc-ident.ts';
+export { Chargen, Daytime, Discard, Echo, QOTD, TIME_EPOCH, Time, Who } from './simple.ts';

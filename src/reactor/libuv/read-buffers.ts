@@ -1,0 +1,33 @@
+/**
+ * Buffers that large transfers are read into, used again once nobody needs what was in them.
+ *
+ * Each is given away with what came in it, since copying 64 KiB would cost more than making a new one. But new ones cost more than they seem to: V8 counts them as garbage to come, and
+ * collects all that it has for every 32 MiB of them, which was half of what receiving a large file took.
+ */
+import { Buffer } from 'node:buffer';
+import { READ_BUFFER } from './owned-socket.ts';
+
+/** 4 MiB of them. */
+const MOST_SPARE = 64;
+
+const spare: Buffer[] = [];
+/** The memory of those that were given away, as long as somebody has it. */
+const away = new WeakSet<ArrayBufferLike>();
+
+/** A buffer that is the caller's alone. */
+export function takeReadBuffer(): Buffer {
+  const buffer = spare.pop() ?? Buffer.allocUnsafeSlow(READ_BUFFER);
+  away.add(buffer.buffer);
+  return buffer;
+}
+
+/**
+ * Gives back what `dataReceived` was given, so that the next read can go there. Only for who knows that nobody uses any of it any more, nor ever will. Anything that is not
+ * such a buffer, or was given back already, is left alone.
+ */
+export function giveBackReadBuffer(data: Uint8Array): void {
+  const memory = data.buffer;
+  if (!away.delete(memory) || spare.length >= MOST_SPARE) return;
+  const isWhole = data.byteLength === READ_BUFFER && data instanceof Buffer;
+  spare.push(isWhole ? data : Buffer.from(memory, 0, READ_BUFFER));
+}
