@@ -128,9 +128,12 @@ describe('A service that listens, for a factory that can be drained,', () => {
     }
     const [busy, idle] = transports;
     const stop = stopped(application);
+    // It may have something to ask that is on its way.
+    expect(idle?.disconnecting).to.equal(false);
+    clock.advance(1.25);
     expect(idle?.disconnecting).to.equal(true);
     expect(busy?.disconnecting).to.equal(false);
-    clock.advance(6.9);
+    clock.advance(5.65);
     expect(busy?.disconnected).to.equal(false);
     assertNoResult(stop);
     clock.advance(0.2);

@@ -10,16 +10,15 @@ import { fixture, killChildren, run, start, type TwistdChild } from '../support/
 const APP = fixture('apps/who.ts');
 
 /** Asks once who answers, over a connection of its own. Fails when that is refused or broken. */
-async function ask(where: NetConnectOpts, question = 'who'): Promise<number> {
+async function ask(where: NetConnectOpts, path = '/'): Promise<number> {
   const socket = connect(where);
   let answer = '';
   socket.setEncoding('utf8').on('data', (text: string) => {
     answer += text;
-    if (answer.endsWith('\n')) socket.end();
   });
-  socket.write(`${question}\n`);
+  socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`);
   await once(socket, 'close');
-  return Number(answer || Number.NaN);
+  return Number(/^HTTP\/1.1 200 [\s\S]*\r\n\r\n(\d+)$/.exec(answer)?.[1] ?? Number.NaN);
 }
 
 /** All who answer: asks until as many have. */
@@ -98,7 +97,7 @@ describe('twistd --workers', function () {
     const child = start(['--service', APP, '--workers', '2']);
     const where = await started(child, 2);
     const before = await everybody(where, 2);
-    expect(await ask(where, 'crash')).to.be.NaN;
+    expect(await ask(where, '/crash')).to.be.NaN;
     await child.waitForLine(/error: Worker \d \(process \d+\) has ended with code 3$/m);
     expect(before).to.include(await ask(where));
     await child.waitForLine(/info: Worker \d starts again in \d/);

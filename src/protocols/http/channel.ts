@@ -365,8 +365,11 @@ export class HTTPChannel
   drain(): void {
     // The last request of a connection that is sending one now says so itself.
     if (this.#request !== undefined) this.#last = true;
-    if (this.phase === 'idle') this.close(false);
-    else if (this.phase === 'other') {
+    if (this.phase === 'idle') {
+      // Whoever has just connected has something to ask, which is answered, and is the last.
+      if (this.#requests === 0) this.enter('idle', this.factory.limits.drainGrace);
+      else this.close(false);
+    } else if (this.phase === 'other') {
       // Protocols that have a goodbye of their own may say it.
       const next = this.next as { drain?(): void } | undefined; // asked whether it has that
       if (next?.drain === undefined) this.transport.loseConnection();

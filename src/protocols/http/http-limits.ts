@@ -36,6 +36,8 @@ export interface ServerLimits {
   readonly maxSessions: number;
   /** Seconds that requests under way have to finish when the server stops. Default 10. */
   readonly drainTimeout: number;
+  /** Seconds that a connection without a request so far has to send one when the server stops: it may be on its way. Default 1. */
+  readonly drainGrace: number;
 }
 
 /** All limits of a server. */
@@ -58,6 +60,7 @@ export const DEFAULT_SERVER_LIMITS: ServerLimits = Object.freeze({
   maxConnectionsPerPeer: Number.POSITIVE_INFINITY,
   maxSessions: 100_000,
   drainTimeout: 10,
+  drainGrace: 1,
 });
 
 /** Options that set limits; null for a time means never, as in Twisted. */

@@ -282,7 +282,8 @@ describe('HTTPFactory.drain()', () => {
       }),
       { reactor: clock },
     );
-    const idle = new Connection(site, {}, clock);
+    const idle = new Connection(site, {}, clock).receive(get('/'));
+    requests.shift()?.finish();
     const busy = new Connection(site, {}, clock).receive(get('/'));
     const sending = new Connection(site, {}, clock).receive('GET / HTTP/1.1\r\n');
     let drained = false;
@@ -304,6 +305,22 @@ describe('HTTPFactory.drain()', () => {
     for (const connection of [idle, busy, sending]) connection.lose();
     expect(drained).to.equal(true);
     expect(clock.getDelayedCalls()).to.deep.equal([]);
+  });
+
+  it('hears out who has just connected, for a moment', () => {
+    const clock = new Clock();
+    const site = new Site(hello, { reactor: clock });
+    const asks = new Connection(site, {}, clock);
+    const silent = new Connection(site, {}, clock);
+    site.drain();
+    expect(asks.transport.disconnecting).to.equal(false);
+    asks.receive(get('/'));
+    const [answer] = answersIn(asks.said());
+    expect(answer?.headers['connection']).to.equal('close');
+    expect(asks.transport.disconnecting).to.equal(true);
+    expect(silent.transport.disconnecting).to.equal(false);
+    clock.advance(1.25);
+    expect(silent.transport.disconnecting).to.equal(true);
   });
 
   it('breaks off what is not done in time', () => {
@@ -330,7 +347,7 @@ describe('HTTPFactory.drain()', () => {
     expect(drained).to.equal(true);
     site.doStart();
     expect(site.draining).to.equal(false);
-    const connection = new Connection(site);
+    const connection = new Connection(site).receive(get('/'));
     site.doStop();
     expect(connection.transport.disconnecting).to.equal(true);
   });

@@ -97,6 +97,7 @@ class HostnameEndpoints implements AgentEndpointFactory {
   readonly #reactor: NameConnector;
   readonly #context: TLSContext;
   readonly #options: AgentOptions;
+  readonly #made = new Map<string, StreamClientEndpoint>();
 
   constructor(reactor: NameConnector, context: TLSContext, options: AgentOptions) {
     this.#reactor = reactor;
@@ -104,7 +105,17 @@ class HostnameEndpoints implements AgentEndpointFactory {
     this.#options = options;
   }
 
-  endpointForURI({ scheme, hostname, port }: RequestTarget): StreamClientEndpoint {
+  endpointForURI(target: RequestTarget): StreamClientEndpoint {
+    let endpoint = this.#made.get(target.origin);
+    if (endpoint === undefined) {
+      endpoint = this.#make(target);
+      if (this.#made.size >= MOST_ENDPOINTS) this.#made.clear();
+      this.#made.set(target.origin, endpoint);
+    }
+    return endpoint;
+  }
+
+  #make({ scheme, hostname, port }: RequestTarget): StreamClientEndpoint {
     const { connectTimeout = 30, bindAddress = null } = this.#options;
     const endpoint = new HostnameEndpoint(this.#reactor, hostname, port, {
       timeout: connectTimeout,
@@ -131,7 +142,6 @@ class HostnameEndpoints implements AgentEndpointFactory {
 export class Agent implements IAgent {
   readonly pool: HTTPConnectionPool;
   readonly #endpoints: AgentEndpointFactory;
-  readonly #made = new Map<string, StreamClientEndpoint>();
   readonly #keySuffix: string;
   readonly #userinfo: 'refuse' | 'basic';
 
@@ -175,29 +185,22 @@ export class Agent implements IAgent {
         throw new TypeError('Cannot request CONNECT: it is for proxies, see ProxyAgent');
       }
       const target = targetOf(uri);
-      return this.pool.request(`${target.origin}${this.#keySuffix}`, this.#endpointFor(target), {
-        method,
-        target: target.path,
-        host: target.host,
-        headers: this.#authorized(target, headersOf(headers)),
-        body,
-        absoluteURI: target.uri,
-        options,
-      });
+      return this.pool.request(
+        `${target.origin}${this.#keySuffix}`,
+        this.#endpoints.endpointForURI(target),
+        {
+          method,
+          target: target.path,
+          host: target.host,
+          headers: this.#authorized(target, headersOf(headers)),
+          body,
+          absoluteURI: target.uri,
+          options,
+        },
+      );
     } catch (error) {
       return fail(error);
     }
-  }
-
-  #endpointFor(target: RequestTarget): StreamClientEndpoint {
-    const { origin } = target;
-    let endpoint = this.#made.get(origin);
-    if (endpoint === undefined) {
-      endpoint = this.#endpoints.endpointForURI(target);
-      if (this.#made.size >= MOST_ENDPOINTS) this.#made.clear();
-      this.#made.set(origin, endpoint);
-    }
-    return endpoint;
   }
 
   #authorized({ user, uri }: RequestTarget, headers: Headers | null): Headers | null {

@@ -43,9 +43,10 @@ class Side implements IHalfCloseableProtocol {
     this.end?.connectionLost(reason);
   }
 
-  /** What a server asks of a connection that it handed over when it is to stop. */
+  /** What a server asks of a connection that it handed over when it is to stop. What came so far is still sent. */
   drain(): void {
-    this.transport?.abortConnection();
+    this.transport?.unregisterProducer();
+    this.transport?.loseConnection();
   }
 }
 
