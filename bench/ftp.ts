@@ -81,8 +81,8 @@ async function vsftpd(files: string, folder: string): Promise<Contender | undefi
     'delay_failed_login=0',
   ];
   writeFileSync(settings, `${lines.join('\n')}\n`);
-  // It begins to listen a moment after it is started.
-  const start = '(sleep 0.5; echo "$1") & exec /usr/sbin/vsftpd "$0"';
+  // The load waits until it listens.
+  const start = 'echo "$1"; exec /usr/sbin/vsftpd "$0"';
   return { name: 'vsftpd', command: ['sh', '-c', start, settings, String(port)] };
 }
 

@@ -19,6 +19,10 @@ const BENCHES: ReadonlyMap<string, () => Promise<Bench>> = new Map([
   ['processes', () => import('./processes.ts')],
   ['http-parser', () => import('./http-parser.ts')],
   ['http', () => import('./http.ts')],
+  ['http-client', () => import('./http-client.ts')],
+  ['websocket', () => import('./websocket.ts')],
+  ['proxy', () => import('./proxy.ts')],
+  ['ftp', () => import('./ftp.ts')],
   ['adbapi', () => import('./adbapi.ts')],
 ]);
 

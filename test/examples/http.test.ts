@@ -177,6 +177,11 @@ describe('The examples of HTTP', function () {
     for await (const part of socket) text += part;
     expect(text).to.equal('MIND THE GAP\n');
     expect((await child.stop()).code).to.equal(0);
+    // It is an application like any other, too.
+    const named = ['--service', './motd.ts', '--', '--text', 'x', '--port', '0'];
+    const application = start(named, inFolder);
+    await application.waitForLine(/Started motd/);
+    expect((await application.stop()).code).to.equal(0);
   });
 
   describe('in a browser', () => {

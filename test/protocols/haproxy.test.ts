@@ -275,6 +275,13 @@ describe('HAProxyWrappingFactory', () => {
     wrapper.readConnectionLost();
     wrapper.writeConnectionLost();
     expect(heard.slice(2)).to.deep.equal(['read lost', 'write lost']);
+
+    // And so to what stands around.
+    const around = new WrappingFactory(factory).buildProtocol(transport.getPeer());
+    around?.makeConnection(transport);
+    expect('readConnectionLost' in (around ?? {})).to.equal(false);
+    around?.dataReceived(HEADER);
+    expect('readConnectionLost' in (around ?? {})).to.equal(true);
   });
 });
 

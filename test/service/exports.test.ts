@@ -59,7 +59,7 @@ describe('entry points', () => {
       await import(${JSON.stringify(new URL('../../src/index.ts', import.meta.url).href)});
       const { createRequire } = await import('node:module');
       const loaded = Object.keys(createRequire(import.meta.url).cache);
-      console.log(JSON.stringify(loaded.filter((path) => /node_modules.(pino|sonic-boom|commander|rxjs|koffi)/.test(path))));`;
+      console.log(JSON.stringify(loaded.filter((path) => /node_modules.(pino|sonic-boom|commander|rxjs|koffi|tough-cookie|tldts|prom-client)/.test(path))));`;
     const { stdout } = await promisify(execFile)(
       process.execPath,
       ['--import', 'tsx', '--input-type=module', '--eval', program],

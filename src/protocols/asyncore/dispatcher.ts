@@ -48,7 +48,7 @@ const BACKLOG = 128;
  * What a handler throws, or fails with, goes to `handleError`, which as it comes logs it and closes this connection.
  *
  * @example
- * class EchoHandler extends Dispatcher {
+ * class EchoHandler extends DispatcherWithSend {
  *   override handleRead(): void {
  *     this.send(this.recv(8192));
  *   }

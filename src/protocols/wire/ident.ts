@@ -42,7 +42,7 @@ export class HiddenUser extends IdentError {
 }
 
 /** A system ('UNIX', 'OTHER') and a user on it. */
-export type Identity = readonly [system: string, user: string];
+export type IdentAnswer = readonly [system: string, user: string];
 
 /** One end of the connection that is asked about. */
 export interface IdentEnd {
@@ -101,7 +101,7 @@ export class IdentServer extends TimeoutMixin(LineReceiver) {
    * Whose connection is it that stands between `server`, this host, and `client`, the one that asks? Throw `NoUser`, `HiddenUser` or another `IdentError` where there is no answer.
    * Anything else that is thrown is logged, and answered as an unknown error.
    */
-  lookup(_server: IdentEnd, _client: IdentEnd): Identity | PromiseLike<Identity> {
+  lookup(_server: IdentEnd, _client: IdentEnd): IdentAnswer | PromiseLike<IdentAnswer> {
     throw new NoUser('Cannot say whose connection it is: nobody has told how');
   }
 
@@ -143,7 +143,7 @@ const ERRORS = [NoUser, InvalidPort, HiddenUser] as const;
 export class IdentClient extends LineReceiver {
   override MAX_LENGTH = 1024;
   override delimiter: Buffer | string = '\n';
-  readonly #queue: Array<{ question: string; asked: Deferred<Identity> }> = [];
+  readonly #queue: Array<{ question: string; asked: Deferred<IdentAnswer> }> = [];
   #lost: Failure | undefined;
 
   /**
@@ -151,8 +151,8 @@ export class IdentClient extends LineReceiver {
    * @param portOnServer the port at the end that is asked
    * @param portOnClient the port at the end that asks
    */
-  lookup(portOnServer: number, portOnClient: number): Deferred<Identity> {
-    const asked = new Deferred<Identity>();
+  lookup(portOnServer: number, portOnClient: number): Deferred<IdentAnswer> {
+    const asked = new Deferred<IdentAnswer>();
     if (this.#lost !== undefined) {
       asked.errback(this.#lost);
       return asked;
@@ -190,7 +190,7 @@ export class IdentClient extends LineReceiver {
   }
 }
 
-function read(line: string, question: string): Identity | IdentError {
+function read(line: string, question: string): IdentAnswer | IdentError {
   const [, server = '', client = '', kind = '', rest = ''] = ANSWER.exec(line) ?? [];
   const shown = JSON.stringify(line.slice(0, 80));
   if (`${Number(server)}, ${Number(client)}` !== question || kind === '') {

@@ -10,10 +10,10 @@ export {
 export { Finger, type FingerAnswer, type FingerOptions, finger } from './finger.ts';
 export {
   HiddenUser,
+  type IdentAnswer,
   IdentClient,
   type IdentEnd,
   IdentError,
-  type Identity,
   IdentServer,
   InvalidPort,
   NoUser,

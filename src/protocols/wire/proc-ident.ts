@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { IPv4Address, IPv6Address } from '../../reactor/index.ts';
 import { ipv4ToBytes, ipv6ToBytes } from '../haproxy/addresses.ts';
-import { type IdentEnd, type Identity, IdentServer, NoUser } from './ident.ts';
+import { type IdentAnswer, type IdentEnd, IdentServer, NoUser } from './ident.ts';
 
 /**
  * Names the users of this host's connections, as /proc/net/tcp and /proc/net/tcp6 have them. Whoever asks learns of connections with himself only.
@@ -15,7 +15,7 @@ export class ProcIdentServer extends IdentServer {
   /** The file with the names of users. */
   passwd = '/etc/passwd';
 
-  override async lookup(server: IdentEnd, client: IdentEnd): Promise<Identity> {
+  override async lookup(server: IdentEnd, client: IdentEnd): Promise<IdentAnswer> {
     const wanted = [endOf(server), endOf(client)];
     for (const [table, wide] of [
       ['tcp', false],

@@ -14,9 +14,8 @@ import {
   type FTPProgress,
 } from '../../../src/protocols/ftp/index.ts';
 import { AccumulatingProtocol, reactor } from '../../../src/reactor/index.ts';
-import { turns } from '../../support/faults.ts';
 import { FOREIGN_SERVERS, type ForeignServer } from './client-servers.ts';
-import { Served } from './control.ts';
+import { Served, until } from './control.ts';
 
 async function failureOf(work: PromiseLike<unknown>): Promise<unknown> {
   try {
@@ -91,8 +90,7 @@ describe('FTPClient, with transfers', () => {
         true,
       );
       expect(await client.size('/big')).to.equal(BIG);
-      for (let tries = 0; tries < 2000 && reactor.openCount > open; tries++) await turns(1);
-      expect(reactor.openCount).to.equal(open);
+      await until('nothing is left open', () => reactor.openCount <= open);
     });
 
     for (const kind of FOREIGN_SERVERS) {

@@ -9,6 +9,7 @@ import {
 } from '../../../src/protocols/cred/index.ts';
 import { FTPFactory, type FTPFactoryOptions, IFTPShell } from '../../../src/protocols/ftp/index.ts';
 import { type ListeningPort, reactor } from '../../../src/reactor/index.ts';
+import { turns } from '../../support/faults.ts';
 import { FakeShell } from './fake-shell.ts';
 
 export class Control {
@@ -110,6 +111,18 @@ export class Control {
 
   close(): void {
     this.socket.destroy();
+  }
+}
+
+/** Seconds that something may take that is about to happen. */
+const PATIENCE = 10;
+
+/** Turns the loop until it is so. */
+export async function until(what: string, isSo: () => boolean): Promise<void> {
+  const end = performance.now() + PATIENCE * 1000;
+  while (!isSo()) {
+    if (performance.now() > end) throw new Error(`It never came true that ${what}`);
+    await turns(1);
   }
 }
 

@@ -31,18 +31,10 @@ import {
 import { type ListeningPort, reactor } from '../../../src/reactor/index.ts';
 import { certificates } from '../../support/certificates.ts';
 import { turns } from '../../support/faults.ts';
-import { Control } from './control.ts';
+import { Control, until } from './control.ts';
 
 /** More than the system holds for a connection. */
 const BIG = 40_000_000;
-
-/** Turns the loop until it is so. */
-async function until(what: string, isSo: () => boolean): Promise<void> {
-  for (let tries = 0; !isSo(); tries++) {
-    if (tries > 20_000) throw new Error(`It never came true: ${what}`);
-    await turns(1);
-  }
-}
 
 function descriptors(): number {
   return process.platform === 'linux' ? readdirSync('/proc/self/fd').length : 0;

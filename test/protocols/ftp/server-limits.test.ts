@@ -12,15 +12,7 @@ import {
 import { Clock, type ReactorTCP, type ReactorTime, reactor } from '../../../src/reactor/index.ts';
 import { certificates } from '../../support/certificates.ts';
 import { turns } from '../../support/faults.ts';
-import { Control, collect, Served } from './control.ts';
-
-/** Turns the loop until it is so. */
-async function until(isSo: () => boolean): Promise<void> {
-  for (let tries = 0; !isSo(); tries++) {
-    if (tries > 20_000) throw new Error(`It never came true: ${isSo}`);
-    await turns(1);
-  }
-}
+import { Control, collect, Served, until } from './control.ts';
 
 describe('Limits of an FTP server', () => {
   let clock: Clock;
@@ -54,7 +46,7 @@ describe('Limits of an FTP server', () => {
     for (const control of clients.splice(0)) control.close();
     await served.listening.stopListening();
     const gone = served.factory.drain(1);
-    await until(() => served.factory.sessionCount === 0);
+    await until('no session is left', () => served.factory.sessionCount === 0);
     await gone;
     expect(clock.getDelayedCalls(), 'timers that are left').to.deep.equal([]);
   });
@@ -106,7 +98,7 @@ describe('Limits of an FTP server', () => {
     await client.say('PASV');
     clock.advance(31);
     expect(await client.say('RETR file')).to.match(/^425 /);
-    await until(() => reactor.openCount <= open);
+    await until('the port is closed', () => reactor.openCount <= open);
   });
 
   it('breaks off a transfer in which nothing moves for so long, either way', async () => {
@@ -177,7 +169,7 @@ describe('Limits of an FTP server', () => {
     }
 
     async function settledAt(isSo: () => boolean): Promise<void> {
-      await until(isSo);
+      await until('so many bytes have come', isSo);
       await turns(50);
     }
 
@@ -202,7 +194,7 @@ describe('Limits of an FTP server', () => {
       up.end(Buffer.alloc(2_000_000));
       await turns(200);
       expect(told.some(({ type }) => type === 'transfer-finished')).to.equal(false);
-      await until(() => {
+      await until('the transfer is over', () => {
         clock.advance(60);
         return told.some(({ type }) => type === 'transfer-finished');
       });

@@ -2,7 +2,9 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { connect as connectTLS, type TLSSocket } from 'node:tls';
 import { expect } from 'chai';
+import type { FactName, ListedFile, Segments } from '../../../src/protocols/ftp/index.ts';
 import { certificates } from '../../support/certificates.ts';
+import { turns } from '../../support/faults.ts';
 import { acceptor, Control, collect, Served } from './control.ts';
 
 const FILES = { '/a.txt': 'hello' };
@@ -190,6 +192,38 @@ describe("An FTP server's defences", () => {
     expect(await client.reply()).to.match(/^552/);
     expect(served.shell.files.has('/big')).to.equal(false);
     expect(served.shell.aborted).to.equal(1);
+    await othersGoOn();
+  });
+
+  it('asks for no more of a listing than the client takes, and tells so many names in STAT', async () => {
+    await begin({ maxStatNames: 20 }, FILES);
+    let asked = 0;
+    const { shell } = served;
+    const endless = function* (keys?: readonly FactName[]): Generator<ListedFile> {
+      for (;;) yield [`file ${asked++}`, shell.stat(['a.txt'], keys)];
+    };
+    // Its own gives a whole array.
+    Object.assign(shell, { list: (_path: Segments, keys?: readonly FactName[]) => endless(keys) });
+    await client.login();
+    for (const command of ['LIST', 'NLST', 'MLSD']) {
+      served.shell.files.set('/sub', null);
+      const socket = await client.passive();
+      socket.on('error', () => {});
+      socket.pause();
+      expect(await client.say(`${command} sub`)).to.match(/^125/);
+      await turns(300);
+      const before = asked;
+      await turns(300);
+      expect(asked, command).to.equal(before);
+      expect(await client.say('ABOR')).to.match(/^426/);
+      expect(await client.reply()).to.match(/^226/);
+      socket.destroy();
+    }
+    asked = 0;
+    const lines = (await client.say('STAT sub')).split('\r\n');
+    expect(asked).to.be.at.most(22);
+    expect(lines).to.have.lengthOf(23);
+    expect(lines.at(-2)).to.equal(' (and more)');
     await othersGoOn();
   });
 

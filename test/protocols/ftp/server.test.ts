@@ -524,6 +524,37 @@ describe('FTP', () => {
       expect(await client.say('RETR a.txt')).to.match(/^425/);
     });
 
+    it('counts what it has done', async () => {
+      await client.fetch('RETR a.txt');
+      await client.fetch('LIST');
+      await client.put('STOR new', '12345');
+      const broken = await client.passive();
+      await client.say('STOR other');
+      broken.write('xyz');
+      broken.resetAndDestroy();
+      expect(await client.reply()).to.match(/^426/);
+      const numbers = Object.fromEntries(
+        served.factory
+          .measurements()
+          .map(({ name, labels = {}, value }) => [
+            [name, ...Object.values(labels)].join(' '),
+            value,
+          ]),
+      );
+      expect(numbers).to.include({
+        strand_ftp_sessions: 1,
+        'strand_ftp_logins_total ok': 1,
+        'strand_ftp_logins_total failed': 0,
+        'strand_ftp_transfers_total download ok': 1,
+        'strand_ftp_transfers_total listing ok': 1,
+        'strand_ftp_transfers_total upload ok': 1,
+        'strand_ftp_transfers_total upload failed': 1,
+        'strand_ftp_transfers_total download failed': 0,
+      });
+      expect(numbers['strand_ftp_bytes_total download']).to.equal(12);
+      expect(numbers['strand_ftp_bytes_total upload']).to.be.within(5, 8);
+    });
+
     it('lets a transfer end at QUIT', async () => {
       const socket = await client.passive();
       await client.say('STOR late');

@@ -111,7 +111,7 @@ describe('Agent', () => {
       expect(await response.text()).to.equal('docker /info');
       expect(response.connectionReused).to.equal(reused);
     }
-    expect(targets).to.deep.equal(['http docker 80']);
+    expect(targets).to.deep.equal(['http docker 80', 'http docker 80']);
     await pool.closeCachedConnections();
     await new Promise((resolve) => server.close(resolve));
     rmSync(folder, { recursive: true });

@@ -493,6 +493,23 @@ describe('ReverseProxyResource', function () {
     }
   });
 
+  it('asks nobody whom its checks have found ill, and again once they are well', async () => {
+    let status = '500 Oops';
+    backend.answer = () => `HTTP/1.1 ${status}\r\nContent-Length: 2\r\n\r\nok`;
+    proxy({
+      healthCheck: { path: '/health', interval: 0.02, unhealthyAfter: 2, healthyAfter: 1 },
+    });
+    server.proxy.startChecking();
+    const [one] = server.proxy.backends;
+    await until(() => one?.healthy === false);
+    expect(await server.ask('GET /x')).to.match(/^HTTP\/1\.1 503 /);
+    status = '200 OK';
+    await until(() => one?.healthy === true);
+    expect(await server.ask('GET /x')).to.match(/^HTTP\/1\.1 200 /);
+    const targets = new Set(backend.asked.map((text) => text.split(' ')[1]));
+    expect([...targets]).to.deep.equal(['/health', '/x']);
+  });
+
   it('lets go of the backend when the client goes, before the answer and within', async () => {
     backend.answer = () => null;
     proxy();

@@ -235,6 +235,18 @@ http { access_log off; gzip on; gzip_types text/plain; types { text/plain txt; }
       for (const one of sockets.clients) one.terminate();
     });
 
+    it('ends them in good order when it stops', async () => {
+      backend = createServer();
+      const sockets = new WebSocketServer({ server: backend });
+      proxy = new ProxyServer(await listening(backend));
+      const socket = new WebSocket(`ws://${HOST}:${proxy.port}/`);
+      const [[near]] = await Promise.all([once(sockets, 'connection'), once(socket, 'open')]);
+      const both = Promise.all([once(socket, 'close'), once(near, 'close')]);
+      await proxy.site.drain(10);
+      expect((await both).map(([code]) => code)).to.deep.equal([1006, 1006]);
+      expect(proxy.site.connections).to.equal(0);
+    });
+
     it('passes a refusal on', async () => {
       backend = createServer();
       new WebSocketServer({

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import fc from 'fast-check';
 import type { Deferred } from '../../../src/deferred/index.ts';
 import {
   SOCKS4ClientEndpoint,
@@ -33,6 +34,7 @@ import {
   TimeoutError,
 } from '../../../src/reactor/index.ts';
 import { Recorder, RecordingFactory } from '../../support/recorder.ts';
+import { byteByByte, cutAt, someCuts } from '../support.ts';
 
 const REFUSALS: ReadonlyArray<readonly [number, string]> = [
   [1, 'general failure'],
@@ -291,6 +293,46 @@ describe('SOCKS5ClientEndpoint', () => {
     ]);
     for (const byte of answers) world.answer([byte]);
     successResultOf(connecting);
+  });
+
+  it('makes the same of any answers, whole or cut anywhere', () => {
+    const outcome = (pieces: readonly Buffer[]): unknown => {
+      const world = new World();
+      const login = { username: 'a', password: 'b' };
+      let result: unknown = 'nothing';
+      world.connect(world.five(login)).addCallbacks(
+        () => {
+          result = 'connected';
+        },
+        (failure) => {
+          result = failure.getErrorMessage();
+        },
+      );
+      for (const piece of pieces) world.answer(piece);
+      // What was said in the turn in which it fails never leaves.
+      const told = result === 'connected' ? world.told() : '';
+      return { result, got: world.inner.received.toString('hex'), told };
+    };
+    const part = fc.oneof(
+      fc.constantFrom(
+        Buffer.from([5, 0]),
+        Buffer.from([5, 2]),
+        Buffer.from([5, 2, 1, 0]),
+        encodeAnswer(0),
+        encodeAnswer(5),
+        encodeAnswer(0, { host: 'a.example', port: 1 }),
+      ),
+      fc.uint8Array({ maxLength: 12 }).map((bytes) => Buffer.from(bytes)),
+    );
+    fc.assert(
+      fc.property(fc.array(part, { maxLength: 5 }), someCuts, (parts, cuts) => {
+        const bytes = Buffer.concat(parts);
+        const whole = outcome([bytes]);
+        expect(outcome(cutAt(bytes, cuts))).to.deep.equal(whole);
+        expect(outcome(byteByByte(bytes))).to.deep.equal(whole);
+      }),
+      { numRuns: 150 },
+    );
   });
 
   it('fails when there is no protocol, or none that can be connected', () => {

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import fc from 'fast-check';
 import { Deferred, setUnhandledFailureHandler } from '../../../src/deferred/index.ts';
 import { InMemoryUsernamePasswordDatabase, Portal } from '../../../src/protocols/index.ts';
 import {
@@ -34,6 +35,7 @@ import {
   UNIXAddress,
 } from '../../../src/reactor/index.ts';
 import { HalfCloseRecorder, RecordingFactory } from '../../support/recorder.ts';
+import { byteByByte, cutAt, someCuts } from '../support.ts';
 
 const HERE = new IPv4Address('TCP', '127.0.0.1', 1080);
 const CLIENT = new IPv4Address('TCP', '127.0.0.1', 40000);
@@ -593,6 +595,55 @@ describe('SOCKSServerFactory', () => {
     odd.say(OPEN, Buffer.from([5, 1, 0, 9]));
     expect(odd.told()).to.equal('050005080001000000000000');
     expect(warnings()).to.have.length(2);
+  });
+
+  it('answers any bytes alike, whole or cut anywhere, and lets nothing through', () => {
+    const outcome = (login: boolean, pieces: readonly Buffer[]): unknown => {
+      const reactor = new MemoryReactorClock();
+      const options = login ? { login: (name: string) => name === 'a' } : {};
+      const factory = new SOCKSServerFactory(reactor, { failedLoginDelay: 0, ...options });
+      const transport = new StringTransport({
+        hostAddress: HERE,
+        peerAddress: CLIENT,
+        lenient: true,
+      });
+      const server = factory.buildProtocol(CLIENT);
+      server?.makeConnection(transport);
+      for (const piece of pieces) {
+        if (!transport.disconnecting) server?.dataReceived(piece);
+      }
+      reactor.advance(0);
+      const asked = reactor.tcpClients.map(([host, port]) => `${host} ${port}`);
+      const { disconnecting, disconnected } = transport;
+      return { asked, disconnecting, disconnected, told: transport.value().toString('hex') };
+    };
+    const part = fc.oneof(
+      fc.constantFrom(
+        OPEN,
+        encodeGreeting([0, 2]),
+        encodeLogin('a', 'b'),
+        encodeLogin('b', 'b'),
+        request(PUBLIC),
+        request('10.0.0.1'),
+        request('a.b'),
+        encodeRequest4('connect', { host: PUBLIC, port: 80 }, 'x'),
+      ),
+      fc.uint8Array({ maxLength: 20 }).map((bytes) => Buffer.from(bytes)),
+    );
+    fc.assert(
+      fc.property(
+        fc.boolean(),
+        fc.array(part, { maxLength: 5 }),
+        someCuts,
+        (login, parts, cuts) => {
+          const bytes = Buffer.concat(parts);
+          const whole = outcome(login, [bytes]);
+          expect(outcome(login, cutAt(bytes, cuts))).to.deep.equal(whole);
+          expect(outcome(login, byteByByte(bytes))).to.deep.equal(whole);
+        },
+      ),
+      { numRuns: 300 },
+    );
   });
 
   it('closes what is idle, and has a second time limit for what is left to send', () => {

@@ -111,7 +111,9 @@ describe('Telnet and Twisted', function () {
       new telnet.TelnetTransport(() => new telnet.AuthenticatingTelnetProtocol(portal));
     const listening = reactor.listenTCP(0, factory, { interface: '127.0.0.1' });
     try {
-      const heard: unknown = JSON.parse(await firstLine('client', String(listening.getHost().port)));
+      const heard: unknown = JSON.parse(
+        await firstLine('client', String(listening.getHost().port)),
+      );
       expect(heard).to.deep.equal({
         said: 'Username: Password: \nsize\n<end>\n',
         // ECHO on and off for the password, and on again for the terminal.

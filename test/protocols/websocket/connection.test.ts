@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import fc from 'fast-check';
 import { setUnhandledFailureHandler } from '../../../src/deferred/index.ts';
 import {
   CloseCode,
@@ -14,6 +15,7 @@ import {
   ConnectionLost,
   type PushProducer,
 } from '../../../src/reactor/index.ts';
+import { cutAt, someCuts } from '../support.ts';
 import { close, frame, text } from './support.ts';
 import { clientEnd, type End, serverEnd } from './world.ts';
 
@@ -583,6 +585,31 @@ describe('A WebSocket', () => {
       end.receive(close(1000));
       expect(end.transport.disconnecting).to.equal(true);
     });
+  });
+
+  it('hears from its other end what that said, however it was cut, both ways', () => {
+    const message = fc.oneof(
+      fc.string({ unit: 'binary', maxLength: 300 }),
+      fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes)),
+      fc.nat({ max: 70_000 }).map((length) => Buffer.alloc(length, 'x')),
+    );
+    fc.assert(
+      fc.property(fc.array(message, { maxLength: 6 }), someCuts, (messages, cuts) => {
+        const [server, client] = [serverEnd(), clientEnd()];
+        const expected = messages.map((one) =>
+          typeof one === 'string' ? Buffer.from(one).toString() : `bytes ${one.toString('hex')}`,
+        );
+        for (const [from, to] of [
+          [client, server],
+          [server, client],
+        ] as const) {
+          for (const one of messages) from.protocol.transport.sendMessage(one);
+          for (const piece of cutAt(from.transport.value(), cuts)) to.receive(piece);
+          expect(to.protocol.heard.slice(1)).to.deep.equal(expected);
+        }
+      }),
+      { numRuns: 100 },
+    );
   });
 
   it('is counted by its factory while it stands', () => {

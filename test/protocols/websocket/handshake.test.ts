@@ -141,6 +141,21 @@ describe('WebSocketResource', () => {
       }
     });
 
+    it('and under TLS only those that came by TLS, too', () => {
+      for (const [origin, code] of [
+        ['https://example.org', '101'],
+        ['http://example.org', '403'],
+      ] as const) {
+        const clock = new Clock();
+        const root = new Resource();
+        root.putChild('chat', new WebSocketResource(Recorder, { reactor: clock }));
+        const connection = new Connection(root, {}, clock);
+        Object.assign(connection.transport, { TLS: true });
+        const said = connection.receive(upgrade({ Origin: origin })).said();
+        expect(said.slice(9, 12), origin).to.equal(code);
+      }
+    });
+
     it('or as a list, a function, or everybody', () => {
       expect(codeFor('https://a.example', ['https://A.example'])).to.equal(101);
       expect(codeFor('http://example.org', ['https://a.example'])).to.equal(403);

@@ -71,6 +71,15 @@ describe('Finger', () => {
     });
   }
 
+  it('answers one question only, even while the answer takes its time', async () => {
+    const server = connect(new Staff());
+    server.dataReceived(Buffer.from('late\r\nada\r\n'));
+    await Promise.resolve();
+    await Promise.resolve();
+    expect(server.asked).to.deep.equal([['user', false, 'late']]);
+    expect(transport.value().toString()).to.equal('Late is late.\r\n');
+  });
+
   it('tells nothing of anybody unless it is told how', () => {
     connect(new Finger()).dataReceived(Buffer.from('root\r\n'));
     expect(transport.value().toString()).to.equal('Login: root\r\nNo such user\r\n');

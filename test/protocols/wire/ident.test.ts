@@ -6,10 +6,10 @@ import { Failure, setUnhandledFailureHandler } from '../../../src/deferred/index
 import { Factory } from '../../../src/protocols/index.ts';
 import {
   HiddenUser,
+  type IdentAnswer,
   IdentClient,
   type IdentEnd,
   IdentError,
-  type Identity,
   IdentServer,
   InvalidPort,
   NoUser,
@@ -30,11 +30,11 @@ import { cutAt, someCuts } from '../support.ts';
 
 class Known extends IdentServer {
   readonly asked: number[][] = [];
-  override lookup(server: IdentEnd, client: IdentEnd): Identity | Promise<Identity> {
+  override lookup(server: IdentEnd, client: IdentEnd): IdentAnswer | Promise<IdentAnswer> {
     this.asked.push([server.port, client.port]);
     if (server.port === 1) throw new HiddenUser('hush');
     if (server.port === 2) throw new Error('broken');
-    if (server.port === 3) return super.lookup(server, client) as Identity;
+    if (server.port === 3) return super.lookup(server, client) as IdentAnswer;
     if (server.port === 4) return Promise.resolve(['UNIX', 'late\r\nuser']);
     return ['UNIX', 'ada'];
   }

@@ -3,6 +3,7 @@ import { Deferred, getDefaultClock, succeed } from '../../../deferred/index.ts';
 import {
   type Address,
   logEvent,
+  type Measurement,
   type ReactorCore,
   type ReactorTCP,
   type ReactorTime,
@@ -18,6 +19,7 @@ import { FTP } from './ftp.ts';
 import { LoginGuard } from './login-guard.ts';
 import { RateLimit } from './meter.ts';
 import { type FTPFactoryOptions, type FTPLimits, ftpLimits } from './options.ts';
+import { Statistics } from './statistics.ts';
 import { TransferLogFile } from './transfer-log.ts';
 
 /** Tells a client that there is no place. Twisted: `FTPOverflowProtocol`. */
@@ -57,6 +59,7 @@ export class FTPFactory extends ServerFactory<Protocol> {
   readonly #perUser = new Map<string, number>();
   readonly #rates = new Map<string, RateLimit>();
   readonly #log: TransferLogFile | null;
+  readonly #statistics = new Statistics();
   #count = 0;
   #events: Subject<FTPEvent> | undefined;
   #drained: Deferred<void> | null = null;
@@ -93,8 +96,14 @@ export class FTPFactory extends ServerFactory<Protocol> {
     return this.#events;
   }
 
+  /** How many sessions there are, and what was done so far: logins, transfers, bytes. */
+  measurements(): Measurement[] {
+    return this.#statistics.measurements(this.#sessions.size);
+  }
+
   /** Says that something has happened. @internal */
   emit(event: FTPEvent): void {
+    this.#statistics.note(event);
     this.#log?.record(event);
     try {
       this.options.onEvent?.(event);
