@@ -2,7 +2,16 @@
 
 // FTP's own, which its entry point has, would be taken for the one that every connection ends with.
 export { ConnectionLost } from '../reactor/index.ts';
-export * from './asyncore/index.ts';
+// Its other names, such as `loop`, are for who knows asyncore: strand/protocols/asyncore has them.
+export {
+  AsyncChat,
+  BufferLimitError,
+  Dispatcher,
+  DispatcherStateError,
+  DispatcherWithSend,
+  SimpleProducer,
+  WouldBlockError,
+} from './asyncore/index.ts';
 export * from './basic.ts';
 export { ClientCreator, type CreatorReactor } from './client-creator.ts';
 export * from './cred/index.ts';

@@ -5,6 +5,7 @@ export { type BackoffOptions, backoffPolicy, type RetryPolicy } from './backoff.
 export {
   ClientService,
   type ClientServiceOptions,
+  type ClientServiceStatus,
   type WhenConnectedOptions,
 } from './client-service.ts';
 export { ConnectionPoolService, DatabaseNotRunning } from './database.ts';

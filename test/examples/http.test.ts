@@ -16,7 +16,7 @@ const curl = async (...args: string[]): Promise<string> =>
   String(await getProcessOutput('curl', ['-s', '--max-time', '20', ...args]));
 
 describe('The examples of HTTP', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   let folder = '';
   beforeEach(() => {
     folder = realpathSync(mkdtempSync(join(tmpdir(), 'strand-http-example-')));

@@ -1,5 +1,6 @@
-import { execFile } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, rmSync, watch, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -32,6 +33,7 @@ import {
   UNIXAddress,
   UNIXClientEndpoint,
 } from '../../src/reactor/index.ts';
+import { certificates } from '../support/certificates.ts';
 import { HalfCloseRecorder, Recorder, RecordingFactory } from '../support/recorder.ts';
 
 const SOURCE = new IPv4Address('TCP', '203.0.113.7', 4711);
@@ -203,63 +205,113 @@ describe('Clients that send a PROXY header', () => {
     ['send-proxy-v2', 2, 'proxy-v2-options crc32c,unique-id'],
   ] as const) {
     it(`HAProxy takes our header and hands it on, and we take that: ${how} ${options}`, async function () {
-      if (!existsSync(HAPROXY)) {
-        if (process.env['CI'] === 'true') throw new Error('Install haproxy');
-        this.skip();
-      }
-      const folder = mkdtempSync(join(tmpdir(), 'strand-haproxy-'));
-      let pid: number | undefined;
-      try {
-        await serving(async (port) => {
-          writeFileSync(
-            join(folder, 'haproxy.cfg'),
-            `defaults
+      await withHAProxy(this, 'accept-proxy', `${how} ${options}`, async (front) => {
+        const sources = [SOURCE, new IPv6Address('TCP', '2001:db8::7', 4711)] as const;
+        for (const source of sources) {
+          for (const own of [1, 2] as const) {
+            const destination =
+              source === SOURCE ? DESTINATION : new IPv6Address('TCP', '2001:db8::2', 443);
+            const endpoint = proxyClientEndpoint(new UNIXClientEndpoint(reactor, front), {
+              version: own,
+              source,
+              destination,
+            });
+            const client = new Recorder();
+            await endpoint.connect(new RecordingFactory(() => client));
+            client.transport.write('hello');
+            await client.until(() => client.lost);
+            expect(client.received.toString()).to.match(/ok$/);
+            const seen = Noting.seen.pop();
+            expect(seen).to.deep.include({ peer: source, said: 'hello' });
+            expect(seen?.header).to.deep.include({ version, source, destination });
+            const id = proxyValueOf(seen?.header ?? null, ProxyTLVType.UNIQUE_ID)?.toString();
+            const crc = proxyValueOf(seen?.header ?? null, ProxyTLVType.CRC32C);
+            expect([id !== undefined, crc?.length]).to.deep.equal(
+              options === '' ? [false, undefined] : [true, 4],
+            );
+          }
+        }
+      });
+    });
+  }
+
+  it('HAProxy tells us of the TLS of its client', async function () {
+    const { server } = certificates();
+    await withHAProxy(
+      this,
+      'ssl crt FOLDER/pem alpn http/1.1',
+      'send-proxy-v2-ssl-cn proxy-v2-options ssl,cert-cn,ssl-cipher,authority',
+      async (front) => {
+        const args = ['-s', '-k', '--http1.1', '--unix-socket', front, 'https://a.example/'];
+        const { stdout } = await promisify(execFile)('curl', args);
+        expect(stdout).to.equal('ok');
+        const header = Noting.seen[0]?.header ?? null;
+        expect(header?.version).to.equal(2);
+        const tls = proxyTLSOf(header);
+        expect(tls).to.include({
+          isTLS: true,
+          certificateOnConnection: false,
+          certificateInSession: false,
+          version: 'TLSv1.3',
+        });
+        expect(tls?.cipher).to.match(/^TLS_/);
+        expect(proxyValueOf(header, ProxyTLVType.AUTHORITY)?.toString()).to.equal('a.example');
+      },
+      `${server.cert}${server.key}`,
+    );
+  });
+
+  /** Runs HAProxy between a UNIX socket, `front`, and a server of ours. */
+  async function withHAProxy(
+    test: Mocha.Context,
+    bind: string,
+    towards: string,
+    use: (front: string) => Promise<void>,
+    pem = '',
+  ): Promise<void> {
+    if (!existsSync(HAPROXY)) {
+      if (process.env['CI'] === 'true') throw new Error('Install haproxy');
+      test.skip();
+    }
+    const folder = mkdtempSync(join(tmpdir(), 'strand-haproxy-'));
+    let child: ChildProcess | undefined;
+    try {
+      await serving(async (port) => {
+        writeFileSync(join(folder, 'pem'), pem);
+        writeFileSync(
+          join(folder, 'haproxy.cfg'),
+          `defaults
   mode tcp
   timeout connect 5s
   timeout client 5s
   timeout server 5s
 frontend front
-  bind unix@${folder}/front accept-proxy
+  bind unix@${folder}/front ${bind.replace('FOLDER', folder)}
   unique-id-format id-of-%pid
   default_backend back
 backend back
-  server one 127.0.0.1:${port} ${how} ${options}
+  server one 127.0.0.1:${port} ${towards}
 `,
-          );
-          // It returns when it listens.
-          const args = ['-D', '-f', join(folder, 'haproxy.cfg'), '-p', join(folder, 'pid')];
-          await promisify(execFile)(HAPROXY, args);
-          pid = Number(readFileSync(join(folder, 'pid'), 'utf8'));
-          const sources = [SOURCE, new IPv6Address('TCP', '2001:db8::7', 4711)] as const;
-          for (const source of sources) {
-            for (const own of [1, 2] as const) {
-              const destination =
-                source === SOURCE ? DESTINATION : new IPv6Address('TCP', '2001:db8::2', 443);
-              const endpoint = proxyClientEndpoint(
-                new UNIXClientEndpoint(reactor, join(folder, 'front')),
-                { version: own, source, destination },
-              );
-              const client = new Recorder();
-              await endpoint.connect(new RecordingFactory(() => client));
-              client.transport.write('hello');
-              await client.until(() => client.lost);
-              expect(client.received.toString()).to.match(/ok$/);
-              const seen = Noting.seen.pop();
-              expect(seen).to.deep.include({ peer: source, said: 'hello' });
-              expect(seen?.header).to.deep.include({ version, source, destination });
-              const id = proxyValueOf(seen?.header ?? null, ProxyTLVType.UNIQUE_ID)?.toString();
-              const crc = proxyValueOf(seen?.header ?? null, ProxyTLVType.CRC32C);
-              expect([id !== undefined, crc?.length]).to.deep.equal(
-                options === '' ? [false, undefined] : [true, 4],
-              );
-            }
-          }
-        });
-      } finally {
-        if (pid !== undefined) process.kill(pid);
-        rmSync(folder, { recursive: true });
+        );
+        const front = join(folder, 'front');
+        // The socket gets this name when it listens.
+        const watcher = watch(folder);
+        child = spawn(HAPROXY, ['-db', '-f', join(folder, 'haproxy.cfg')], { stdio: 'ignore' });
+        while (!existsSync(front)) {
+          await Promise.race([once(watcher, 'change'), once(child, 'exit')]);
+          if (child.exitCode !== null) throw new Error(`HAProxy ended with ${child.exitCode}`);
+        }
+        watcher.close();
+        await use(front);
+      });
+    } finally {
+      if (child !== undefined && child.exitCode === null) {
+        const gone = once(child, 'exit');
+        child.kill();
+        await gone;
       }
-    });
+      rmSync(folder, { recursive: true });
+    }
   }
 });
 

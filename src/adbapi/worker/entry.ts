@@ -15,7 +15,7 @@ import {
 } from './protocol.ts';
 
 /** How many short results travel together. */
-const TOGETHER = 16;
+const TOGETHER = 32;
 
 const NOTHING: BlockingResult = { columns: null, rows: [], rowCount: -1, lastRowId: null };
 

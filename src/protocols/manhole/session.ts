@@ -65,13 +65,22 @@ export class Manhole implements ITerminalProtocol, EditorHost, PushProducer {
   /** Whether the peer does not read, and what was not shown to it for that. */
   #choked = false;
   #dropped = 0;
+  #closed = false;
 
   /** @param user whose session it is, for log lines */
   constructor(user: string, options: ManholeOptions = {}) {
     this.#user = user;
     this.#options = options;
     this.#editor = new LineEditor(this, options);
-    this.#keys = new KeyParser(this.#editor);
+    // What is typed behind the end of the session is nothing any more, even if it came with it.
+    this.#keys = new KeyParser({
+      text: (character) => {
+        if (!this.#closed) this.#editor.text(character);
+      },
+      key: (name) => {
+        if (!this.#closed) this.#editor.key(name);
+      },
+    });
     const console = sessionConsole(
       (text) => this.#say(text),
       () => ({ colors: this.#colors, columns: this.#editor.columns }),
@@ -147,6 +156,7 @@ export class Manhole implements ITerminalProtocol, EditorHost, PushProducer {
   #close(): void {
     const transport = this.#transport;
     if (transport === undefined || transport.disconnecting) return;
+    this.#closed = true;
     // With a producer the connection would wait for it.
     transport.unregisterProducer();
     transport.loseConnection();

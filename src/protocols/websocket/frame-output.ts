@@ -15,6 +15,10 @@ export interface FrameOutputOwner {
   outputFree(): void;
 }
 
+/**
+ * It is the transport's producer only while that matters: for the length of a write, in which a transport says that it is full, and from there on until it takes more. So somebody else who closes
+ * the transport in good order does not wait for it.
+ */
 export class FrameOutput implements PushProducer {
   readonly #transport: Transport;
   readonly #owner: FrameOutputOwner;
@@ -30,13 +34,14 @@ export class FrameOutput implements PushProducer {
   #pulls = false;
   #atEnd: (() => void) | undefined;
   #ended = false;
+  /** Whether it is the transport's producer. */
+  #registered = false;
 
   /** @param most bytes that may wait */
   constructor(transport: Transport, owner: FrameOutputOwner, most: number) {
     this.#transport = transport;
     this.#owner = owner;
     this.#most = most;
-    transport.registerProducer(this, true);
   }
 
   /** Bytes that wait. */
@@ -55,7 +60,27 @@ export class FrameOutput implements PushProducer {
 
   send(frame: Buffer): void {
     if (this.#paused || this.#bytes > 0) this.#keep(frame);
-    else if (!this.#ended) this.#transport.write(frame);
+    else if (!this.#ended) this.#write(frame);
+  }
+
+  #write(frame: Data): void {
+    this.#register();
+    this.#transport.write(frame);
+    this.#unregister();
+  }
+
+  #register(): void {
+    if (this.#registered || this.#ended) return;
+    this.#registered = true;
+    this.#transport.registerProducer(this, true);
+  }
+
+  /** Unless there is something to hear of. */
+  #unregister(): void {
+    if (!this.#registered || this.#paused || this.#bytes > 0 || this.#producer !== undefined)
+      return;
+    this.#registered = false;
+    this.#transport.unregisterProducer();
   }
 
   #keep(frame: Data): void {
@@ -85,7 +110,8 @@ export class FrameOutput implements PushProducer {
     this.#ended = true;
     this.#waiting = [];
     this.#bytes = 0;
-    this.#transport.unregisterProducer();
+    if (this.#registered) this.#transport.unregisterProducer();
+    this.#registered = false;
     this.#stopProducer();
   }
 
@@ -109,21 +135,26 @@ export class FrameOutput implements PushProducer {
     }
     this.#producer = producer;
     this.#pulls = !streaming;
-    if (!streaming) this.#listen(false);
-    else if (this.#paused) (producer as PushProducer).pauseProducing(); // the caller's overloads pair `true` with one
+    if (!streaming) {
+      this.#listen(false);
+      return;
+    }
+    this.#register();
+    if (this.#paused) (producer as PushProducer).pauseProducing(); // the caller's overloads pair `true` with one
   }
 
   unregisterProducer(): void {
     if (this.#producer === undefined) return;
     this.#producer = undefined;
-    if (!this.#pulls) return;
+    if (this.#pulls && this.#paused) this.#listen(true);
     this.#pulls = false;
-    this.#listen(true);
+    this.#unregister();
   }
 
   /** Has the transport tell when it is full, or ask for each piece. */
   #listen(streaming: boolean): void {
-    this.#transport.unregisterProducer();
+    if (this.#registered) this.#transport.unregisterProducer();
+    this.#registered = true;
     this.#transport.registerProducer(this, streaming as true); // it is both kinds
   }
 
@@ -142,8 +173,12 @@ export class FrameOutput implements PushProducer {
     }
     this.#owner.outputFree();
     if (this.#paused) return;
-    if (this.#atEnd !== undefined) this.#finish();
-    else this.#producer?.resumeProducing();
+    if (this.#atEnd !== undefined) {
+      this.#finish();
+      return;
+    }
+    this.#producer?.resumeProducing();
+    this.#unregister();
   }
 
   #flush(): void {
@@ -168,6 +203,7 @@ export class FrameOutput implements PushProducer {
   /** The connection is lost. */
   stopProducing(): void {
     this.#ended = true;
+    this.#registered = false;
     this.#waiting = [];
     this.#bytes = 0;
     this.#stopProducer();

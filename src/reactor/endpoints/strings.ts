@@ -70,12 +70,15 @@ function register<T>(parsers: Map<string, T>, prefix: string, parser: T): T | un
 }
 
 /** Prefixes of ours that another part of the package registers when it is loaded. */
-const BROUGHT_BY: ReadonlyMap<string, string> = new Map([['haproxy', 'strand/protocols']]);
+const BROUGHT_BY: ReadonlyMap<string, string> = new Map([
+  ['server haproxy', 'strand/protocols'],
+  ['client socks', 'strand/protocols/socks'],
+]);
 
 function parserFor<T>(kind: string, parsers: Map<string, T>, description: EndpointDescription): T {
   const parser = parsers.get(description.prefix);
   if (parser !== undefined) return parser;
-  const room = kind === 'server' ? BROUGHT_BY.get(description.prefix) : undefined;
+  const room = BROUGHT_BY.get(`${kind} ${description.prefix}`);
   if (room !== undefined) {
     const what = `prefix '${description.prefix}' is known once '${room}' has been imported`;
     throw new EndpointSyntaxError(description.text, 0, what);
@@ -127,6 +130,7 @@ export function serverFromString(reactor: Reactor, description: string): StreamS
  * | `ssl:127.0.0.1:443:hostname=example.com:caCertsDir=ca:certKey=me.crt:privateKey=me.key` | TLS to one address; with `hostname`, the server has to prove that it is that one |
  * | `unix:/run/app.sock:timeout=5` | a UNIX socket; with `lockfile=1` the lock file beside it is looked at first |
  * | `pipe:app` | the named pipe `\\\\.\\pipe\\app`, on Windows |
+ * | `socks:example.com:80:endpoint=tcp\:127.0.0.1\:1080` | through a SOCKS proxy (`strand/protocols/socks`) |
  *
  * A name gives a `HostnameEndpoint`, unlike Twisted's `tcp:`, which tries one IPv4 address only. `timeout` is in seconds, 30 unless given.
  * @throws {EndpointSyntaxError}

@@ -199,7 +199,7 @@ def main():
         ask(int(sys.argv[2]), open(sys.argv[3]).read()).addErrback(
             lambda failure: (print(failure, file=sys.stderr), reactor.stop())
         )
-    reactor.callLater(15, lambda: reactor.running and reactor.stop())
+    reactor.callLater(50, lambda: reactor.running and reactor.stop())
     reactor.run()
 
 

@@ -106,7 +106,7 @@ async function failureOf(deferred: Deferred<unknown>): Promise<Error> {
 }
 
 describe('AMP and Twisted', function () {
-  this.timeout(20_000);
+  this.timeout(60_000);
   let folder: string;
   let children: ChildProcess[];
   let trap: FailureTrap;

@@ -104,6 +104,19 @@ describe("An FTP server's defences", () => {
     expect(reply).to.match(/^425|^229 .*\|\|\|1\|/);
   });
 
+  it("chooses among the ports that are nobody's where there is no range, in no order either", async () => {
+    await begin({}, FILES);
+    await client.login();
+    const ports: number[] = [];
+    for (let n = 0; n < 12; n++) {
+      ports.push(Number(/\|\|\|(\d+)\|/.exec(await client.say('EPSV'))?.[1]));
+    }
+    expect(Math.min(...ports)).to.be.at.least(49_152);
+    const steps = ports.slice(1).map((port, at) => port - (ports[at] ?? 0));
+    expect(new Set(steps).size).to.be.above(2);
+    expect(steps.some((step) => step > 0) && steps.some((step) => step < 0)).to.equal(true);
+  });
+
   it('tells the address that clients behind a translating router see', async () => {
     for (const passiveAddress of [
       '203.0.113.5',

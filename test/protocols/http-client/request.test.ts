@@ -411,11 +411,26 @@ describe('Expect: 100-continue', () => {
     const memory = new Memory();
     const asked = memory.agent.request('POST', 'http://host/', { Expect: '100-continue' }, 'body');
     memory.connection.heard();
-    memory.connection.say('HTTP/1.1 417 No\r\nContent-Length: 0\r\n\r\n');
-    expect(successResultOf(asked).code).to.equal(417);
+    memory.connection.say('HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n');
+    expect(successResultOf(asked).code).to.equal(403);
     memory.clock.advance(5);
     expect(memory.connection.heard()).to.equal('');
     expect(memory.connection.closing).to.equal(true);
+  });
+
+  it('is not said again to a server that does not know it, if the body can be sent again', () => {
+    const memory = new Memory();
+    const asked = memory.agent.request('POST', 'http://host/', { Expect: '100-continue' }, 'body');
+    memory.connection.say('HTTP/1.1 417 No\r\nContent-Length: 0\r\n\r\n');
+    expect(memory.server.connections).to.have.lengthOf(2);
+    expect(memory.connection.heard())
+      .to.match(/^POST .*\r\n\r\nbody$/s)
+      .and.not.include('Expect');
+    memory.connection.say('HTTP/1.1 417 No\r\nContent-Length: 0\r\n\r\n');
+    expect(successResultOf(asked).code).to.equal(417);
+    const once = memory.agent.request('POST', 'http://host/', null, ['a'], options);
+    memory.connection.say('HTTP/1.1 417 No\r\nContent-Length: 0\r\n\r\n');
+    expect(successResultOf(once).code).to.equal(417);
   });
 
   it('is not said without a body', () => {

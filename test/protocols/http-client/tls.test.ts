@@ -85,6 +85,27 @@ describe('Requests over TLS', () => {
     expect(await response.text()).to.equal('secret');
   });
 
+  it('are secured as a policy says for each server, and fail with what it throws', async () => {
+    const url = await serve(certificates().server);
+    const asked: string[] = [];
+    const policy = {
+      creatorForNetloc: (hostname: string, port: number) => {
+        asked.push(`${hostname}:${port}`);
+        if (hostname !== 'localhost') throw new Error('not there');
+        return trusting();
+      },
+    };
+    const careful = new Agent(reactor, policy, { connectTimeout: 5 });
+    for (let again = 0; again < 2; again += 1) {
+      const response = await careful.request('GET', url);
+      expect(await response.text()).to.equal('secret');
+    }
+    expect(hosts).to.deep.equal(['localhost', 'http/1.1', 'localhost', 'http/1.1']);
+    expect(asked).to.deep.equal([`localhost:${server?.port}`]);
+    const error = await errorOf(careful.request('GET', 'https://other.example/'));
+    expect(error).to.have.property('message', 'not there');
+  });
+
   it('do not share connections with requests that trust somebody else', async () => {
     const url = await serve(certificates().server);
     const pool = new HTTPConnectionPool(reactor);

@@ -103,7 +103,8 @@ function need(
   context.skip();
 }
 
-describe('A manhole that listens', () => {
+describe('A manhole that listens', function () {
+  this.timeout(60_000);
   let listening: ListeningPort;
   let factory: ManholeFactory;
   let port: number;

@@ -77,7 +77,7 @@ def main():
         factory = protocol.ClientFactory()
         factory.protocol = lambda: telnet.TelnetTransport(User)
         reactor.connectTCP("127.0.0.1", int(sys.argv[2]), factory)
-    reactor.callLater(15, lambda: reactor.running and reactor.stop())
+    reactor.callLater(50, lambda: reactor.running and reactor.stop())
     reactor.run()
 
 

@@ -34,7 +34,7 @@ class Client extends telnet.TelnetProtocol {
 }
 
 describe('Telnet and Twisted', function () {
-  this.timeout(20_000);
+  this.timeout(60_000);
   let children: ChildProcess[];
 
   before(function () {

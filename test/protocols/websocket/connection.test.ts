@@ -36,6 +36,19 @@ function producerOf(end: End): PushProducer {
   return producer as PushProducer; // it was registered as one
 }
 
+/** Has the transport take no more, as when its buffer is full. */
+function stall(end: End): void {
+  const { transport } = end;
+  const write = transport.write.bind(transport);
+  transport.write = (data) => {
+    transport.write = write;
+    write(data);
+    producerOf(end).pauseProducing();
+  };
+  end.protocol.transport.sendMessage('the last that fits');
+  end.said();
+}
+
 class Counted implements PushProducer {
   readonly calls: string[] = [];
   pauseProducing(): void {
@@ -423,7 +436,7 @@ describe('A WebSocket', () => {
     it('keeps what the transport does not take, and says how much that is', () => {
       const end = serverEnd();
       const { transport } = end.protocol;
-      producerOf(end).pauseProducing();
+      stall(end);
       transport.sendMessage('12345');
       transport.sendMessage(Buffer.alloc(20_000));
       expect(transport.bufferedAmount).to.equal(7 + 4 + 20_000);
@@ -435,7 +448,7 @@ describe('A WebSocket', () => {
 
     it('is broken off when that is more than maxBuffered', () => {
       const end = serverEnd({ maxBuffered: 100 });
-      producerOf(end).pauseProducing();
+      stall(end);
       end.protocol.transport.sendMessage(Buffer.alloc(98));
       expect(end.transport.disconnected).to.equal(false);
       end.protocol.transport.sendMessage('');
@@ -447,8 +460,8 @@ describe('A WebSocket', () => {
     it('stops again when the transport pauses in the middle of it, and keeps the order', () => {
       const end = serverEnd();
       const { transport } = end.protocol;
+      stall(end);
       const producer = producerOf(end);
-      producer.pauseProducing();
       for (let n = 0; n < 5; n += 1) transport.sendMessage(`${n}`);
       const write = end.transport.write.bind(end.transport);
       let left = 2;
@@ -465,9 +478,21 @@ describe('A WebSocket', () => {
       expect(end.said()).to.deep.equal(['text 2', 'text 3', 'text 4', 'text 5']);
     });
 
+    it('does not keep somebody else from closing the transport, once all has left', () => {
+      const end = serverEnd();
+      end.protocol.transport.sendMessage('x');
+      expect(end.transport.producer).to.equal(null);
+      stall(end);
+      end.protocol.transport.sendMessage('y');
+      expect(end.transport.producer).to.not.equal(null);
+      producerOf(end).resumeProducing();
+      expect(end.transport.producer).to.equal(null);
+      expect(end.said()).to.deep.equal(['text y']);
+    });
+
     it('answers only the last of many Pings', () => {
       const end = serverEnd();
-      producerOf(end).pauseProducing();
+      stall(end);
       for (let n = 0; n < 100; n += 1) end.receive(frame({ opcode: 9, payload: `${n}` }));
       end.protocol.transport.sendMessage('x');
       expect(end.protocol.transport.bufferedAmount).to.equal(3);
@@ -477,7 +502,7 @@ describe('A WebSocket', () => {
 
     it('answers a Ping even when nothing else waits', () => {
       const end = serverEnd();
-      producerOf(end).pauseProducing();
+      stall(end);
       end.receive(frame({ opcode: 9, payload: 'only' }));
       producerOf(end).resumeProducing();
       expect(end.said()).to.deep.equal(['pong only']);
@@ -485,7 +510,7 @@ describe('A WebSocket', () => {
 
     it('says goodbye behind what waits', () => {
       const end = serverEnd();
-      producerOf(end).pauseProducing();
+      stall(end);
       end.protocol.transport.sendMessage('first');
       end.protocol.transport.close();
       end.receive(close(1000));
@@ -554,7 +579,7 @@ describe('A WebSocket', () => {
       expect(end.transport.streaming).to.equal(false);
       for (let n = 0; n < 3; n += 1) end.transport.producer?.resumeProducing();
       expect(end.said()).to.deep.equal(['text 1', 'text 2', 'text 3']);
-      expect(end.transport.streaming).to.equal(true);
+      expect(end.transport.producer).to.equal(null);
     });
   });
 

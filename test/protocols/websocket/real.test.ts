@@ -9,6 +9,7 @@ import { Resource, Site } from '../../../src/protocols/http/index.ts';
 import {
   type ConnectWebSocketOptions,
   connectWebSocket,
+  WebSocketClientFactory,
   WebSocketClosed,
   WebSocketFactory,
   WebSocketHandshakeError,
@@ -16,7 +17,12 @@ import {
   WebSocketResource,
   type WebSocketResourceOptions,
 } from '../../../src/protocols/websocket/index.ts';
-import { LibuvReactor, type TCPListeningPort } from '../../../src/reactor/index.ts';
+import {
+  HostnameEndpoint,
+  LibuvReactor,
+  type TCPListeningPort,
+} from '../../../src/reactor/index.ts';
+import { ClientService, type Service } from '../../../src/service/index.ts';
 import { certificates } from '../../support/certificates.ts';
 import { Recorder } from './world.ts';
 
@@ -173,6 +179,7 @@ describe('A WebSocket client', function () {
   const reactor = new LibuvReactor();
   let server: Server;
   let sockets: WebSocketServer;
+  let service: Service | undefined;
 
   async function serve(
     options: ConstructorParameters<typeof WebSocketServer>[0] = {},
@@ -241,6 +248,34 @@ describe('A WebSocket client', function () {
     const value = await lost;
     expect(value).to.be.instanceOf(WebSocketClosed);
     expect(value).to.include({ closeCode: 4321, closeReason: 'enough', byPeer: true });
+  });
+
+  it('connects again by a ClientService when the connection is lost', async () => {
+    const url = await serve();
+    let connections = 0;
+    const heard = new Promise<string>((resolve) => {
+      sockets.on('connection', (socket) => {
+        connections += 1;
+        if (connections === 1) socket.terminate();
+        else socket.send('again');
+      });
+      class Listener extends Recorder {
+        override messageReceived(data: Buffer): void {
+          resolve(data.toString());
+        }
+      }
+      const { port } = new URL(url);
+      const endpoint = new HostnameEndpoint(reactor, '127.0.0.1', Number(port));
+      const factory = new WebSocketClientFactory(url, Listener, { reactor });
+      service = new ClientService(endpoint, factory, {
+        retryPolicy: () => 0,
+        clock: reactor,
+      }) as Service; // of whatever protocol
+      service.startService();
+    });
+    expect(await heard).to.equal('again');
+    expect(connections).to.equal(2);
+    await service?.stopService();
   });
 
   it('agrees with ws upon a subprotocol', async () => {

@@ -1,5 +1,6 @@
-import { existsSync } from 'node:fs';
-import { userInfo } from 'node:os';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { endianness, tmpdir, userInfo } from 'node:os';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { Failure, setUnhandledFailureHandler } from '../../../src/deferred/index.ts';
@@ -20,7 +21,8 @@ import {
   ConnectionDone,
   connectProtocol,
   failureResultOf,
-  type IPv4Address,
+  IPv4Address,
+  IPv6Address,
   LibuvReactor,
   StringTransport,
   successResultOf,
@@ -185,16 +187,86 @@ describe('ProcIdentServer', () => {
       // The connection that we ask over: at its other end it is ours as well.
       const [system, user] = await client.lookup(port.getHost().port, own.port);
       expect([system, user]).to.deep.equal(['UNIX', userInfo().username]);
-      let failure: unknown;
-      try {
-        await client.lookup(1, own.port);
-      } catch (error) {
-        failure = error;
+      for (const [here, there] of [
+        [1, own.port],
+        [port.getHost().port, 1],
+      ] as const) {
+        let failure: unknown;
+        try {
+          await client.lookup(here, there);
+        } catch (error) {
+          failure = error;
+        }
+        expect(failure).to.be.instanceOf(NoUser);
       }
-      expect(failure).to.be.instanceOf(NoUser);
       client.transport.loseConnection();
     } finally {
       await port.stopListening();
+    }
+  });
+
+  it('reads both tables, for IPv6 and for IPv4 within it', async function () {
+    // The tables have words in the machine's own order; these are of the usual one.
+    if (endianness() !== 'LE') this.skip();
+    const folder = mkdtempSync(join(tmpdir(), 'strand-ident-'));
+    try {
+      const head =
+        '  sl  local_address remote_address st tx_queue rx_queue tr tm->when retrnsmt uid\n';
+      const line = (local: string, remote: string, state: string, uid: number): string =>
+        `   0: ${local} ${remote} ${state} 00000000:00000000 00:00000000 00000000  ${uid}        0 1 1\n`;
+      writeFileSync(
+        join(folder, 'tcp'),
+        head +
+          line('0100007F:0016', '0200007F:1000', '0A', 1) +
+          line('0100007F:0016', '0200007F:1000', '01', 7),
+      );
+      const mapped = (last: string): string => `0000000000000000FFFF0000${last}`;
+      writeFileSync(
+        join(folder, 'tcp6'),
+        head +
+          line(
+            `B80D0120000000000000000001000000:0016`,
+            `B80D0120000000000000000002000000:1000`,
+            '01',
+            8,
+          ) +
+          line(`${mapped('0100007F')}:0017`, `${mapped('0200007F')}:1000`, '01', 9),
+      );
+      writeFileSync(join(folder, 'passwd'), 'root:x:0:0\nada:x:7:7\nbob:x:8:8\n');
+      const server = new ProcIdentServer();
+      server.folder = folder;
+      server.passwd = join(folder, 'passwd');
+      const v4 = (host: string, port: number) => ({
+        address: new IPv4Address('TCP', host, 1),
+        port,
+      });
+      const v6 = (host: string, port: number) => ({
+        address: new IPv6Address('TCP', host, 1),
+        port,
+      });
+      expect(await server.lookup(v4('127.0.0.1', 22), v4('127.0.0.2', 4096))).to.deep.equal([
+        'UNIX',
+        'ada',
+      ]);
+      expect(await server.lookup(v6('2001:db8::1', 22), v6('2001:db8::2', 4096))).to.deep.equal([
+        'UNIX',
+        'bob',
+      ]);
+      const refused: unknown[] = [];
+      for (const [here, there] of [
+        [v4('127.0.0.1', 23), v4('127.0.0.2', 4096)],
+        [v6('::ffff:127.0.0.1', 23), v6('::ffff:127.0.0.2', 4096)],
+        [v4('127.0.0.1', 22), v4('127.0.0.3', 4096)],
+      ] as const) {
+        await server.lookup(here, there).catch((error: Error) => refused.push(error.message));
+      }
+      expect(refused).to.deep.equal([
+        `Cannot name user 9: there is none in ${server.passwd}`,
+        `Cannot name user 9: there is none in ${server.passwd}`,
+        'Cannot say whose connection it is: none from 4096 to 22',
+      ]);
+    } finally {
+      rmSync(folder, { recursive: true });
     }
   });
 });

@@ -36,6 +36,11 @@ export interface Login {
   readonly logout: () => unknown;
 }
 
+/** Those that are told unless OPTS says otherwise: one set for all sessions. */
+const TOLD_FACTS: ReadonlySet<string> = new Set(
+  [...WIRE_FACTS].filter(([, isTold]) => isTold).map(([fact]) => fact),
+);
+
 /** What a new session, and one that begins anew, goes by. */
 function initialState() {
   return {
@@ -53,7 +58,8 @@ function initialState() {
     copyFrom: null as Segments | null,
     /** Whether only EPSV is taken from here on. */
     epsvAll: false,
-    facts: new Set([...WIRE_FACTS].filter(([, isTold]) => isTold).map(([fact]) => fact)),
+    /** What MLST and MLSD tell. */
+    facts: TOLD_FACTS,
     checksum: 'sha256' as 'crc32' | 'md5' | 'sha1' | 'sha256' | 'sha512',
   };
 }

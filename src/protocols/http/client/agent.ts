@@ -10,6 +10,7 @@ import {
 import { Headers, type HeadersInit } from '../headers.ts';
 import type { RequestBodySource } from './content.ts';
 import { InvalidURIError } from './errors.ts';
+import { contextFor, type HTTPSPolicy } from './https-policy.ts';
 import type { RequestOptions } from './limits.ts';
 import { HTTPConnectionPool } from './pool.ts';
 import { checkMethod } from './request-text.ts';
@@ -50,9 +51,6 @@ export interface AgentOptions {
   readonly userinfo?: 'refuse' | 'basic' | undefined;
 }
 
-/** One for all, so that what is made of it is shared. */
-const PLAIN_TLS: TLSContext = Object.freeze({ ALPNProtocols: Object.freeze(['http/1.1']) });
-
 /** Endpoints that are kept at most. */
 const MOST_ENDPOINTS = 512;
 
@@ -68,13 +66,6 @@ export function numberOf(object: object): number {
     numbers.set(object, number);
   }
   return number;
-}
-
-/** A context for clients of HTTP: plain options say that it is HTTP/1.1 that is spoken, unless they say something else. */
-export function clientContext(context: TLSContext | undefined): TLSContext {
-  if (context === undefined) return PLAIN_TLS;
-  if ('clientSettings' in context && typeof context.clientSettings === 'function') return context;
-  return { ALPNProtocols: ['http/1.1'], ...context };
 }
 
 /** The value of Authorization for a name and a password (RFC 7617). */
@@ -95,11 +86,15 @@ export function headersOf(headers: Headers | HeadersInit | null | undefined): He
 
 class HostnameEndpoints implements AgentEndpointFactory {
   readonly #reactor: NameConnector;
-  readonly #context: TLSContext;
+  readonly #context: TLSContext | HTTPSPolicy | undefined;
   readonly #options: AgentOptions;
   readonly #made = new Map<string, StreamClientEndpoint>();
 
-  constructor(reactor: NameConnector, context: TLSContext, options: AgentOptions) {
+  constructor(
+    reactor: NameConnector,
+    context: TLSContext | HTTPSPolicy | undefined,
+    options: AgentOptions,
+  ) {
     this.#reactor = reactor;
     this.#context = context;
     this.#options = options;
@@ -122,7 +117,7 @@ class HostnameEndpoints implements AgentEndpointFactory {
       bindAddress,
     });
     if (scheme === 'http') return endpoint;
-    return wrapClientTLS(this.#context, endpoint, {
+    return wrapClientTLS(contextFor(this.#context, hostname, port), endpoint, {
       hostname,
       handshakeTimeout: connectTimeout,
     });
@@ -145,10 +140,10 @@ export class Agent implements IAgent {
   readonly #keySuffix: string;
   readonly #userinfo: 'refuse' | 'basic';
 
-  /** @param contextFactory whom to trust, and how to secure connections of `https` */
+  /** @param contextFactory whom to trust, and how to secure connections of `https`; or what says so for each server */
   constructor(
     reactor: NameConnector,
-    contextFactory?: TLSContext,
+    contextFactory?: TLSContext | HTTPSPolicy,
     options: AgentOptions & { readonly endpoints?: AgentEndpointFactory | undefined } = {},
   ) {
     this.pool = options.pool ?? new HTTPConnectionPool(reactor, false);
@@ -158,7 +153,7 @@ export class Agent implements IAgent {
       this.#keySuffix = `#${numberOf(options.endpoints)}`;
       return;
     }
-    this.#endpoints = new HostnameEndpoints(reactor, clientContext(contextFactory), options);
+    this.#endpoints = new HostnameEndpoints(reactor, contextFactory, options);
     const context = contextFactory === undefined ? '' : `#${numberOf(contextFactory)}`;
     this.#keySuffix = `${context}${options.bindAddress?.join('#') ?? ''}`;
   }

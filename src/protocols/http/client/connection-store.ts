@@ -4,7 +4,7 @@ import type { ReactorTime, StreamClientEndpoint } from '../../../reactor/index.t
 import { Deadlines } from '../channel-deadlines.ts';
 import { type ParserSettings, parserSettings } from '../parser-limits.ts';
 import { type ConnectionOwner, HTTP11ClientProtocol } from './connection.ts';
-import { contentOf, type RequestContent } from './content.ts';
+import { contentOf, isReplayable, type RequestContent } from './content.ts';
 import { ConnectionQueueFull } from './errors.ts';
 import { Exchange, type ExchangeHost } from './exchange.ts';
 import {
@@ -26,6 +26,12 @@ class Host {
   total = 0;
   /** Exchanges that wait for one, in the order in which they came. */
   readonly waiting = new Set<Exchange>();
+}
+
+function withoutExpectation(request: ClientRequest): ClientRequest {
+  const headers = request.headers?.copy();
+  headers?.removeHeader('expect');
+  return { ...request, headers, options: { ...request.options, expectContinue: false } };
 }
 
 /** The works of an `HTTPConnectionPool`. */
@@ -79,7 +85,13 @@ export class ConnectionStore implements ConnectionOwner, ExchangeHost {
       retries,
     );
     if (!exchange.over) this.#dispatch(exchange, true);
-    return exchange.deferred;
+    if (!text.expects || !isReplayable(content)) return exchange.deferred;
+    return exchange.deferred.addCallback((response): Response | Deferred<Response> => {
+      if (response.code !== 417) return response;
+      // Something on the way does not know what was expected of it (RFC 9110 section 10.1.1).
+      response.discard();
+      return this.request(key, endpoint, withoutExpectation(request));
+    });
   }
 
   #timesOf(options: RequestOptions | undefined): RequestTimeouts {

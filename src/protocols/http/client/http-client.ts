@@ -11,6 +11,7 @@ import type { RequestBodySource } from './content.ts';
 import { ContentDecoderAgent } from './content-decoder-agent.ts';
 import { CookieAgent } from './cookie-agent.ts';
 import type { CookieJar } from './cookie-jar.ts';
+import type { HTTPSPolicy } from './https-policy.ts';
 import type { RequestOptions } from './limits.ts';
 import { MultipartBody } from './multipart-body.ts';
 import { HTTPConnectionPool } from './pool.ts';
@@ -61,7 +62,7 @@ export interface ClientOptions extends RequestOptions {
   /** The proxy's URL, or what says which; see `ProxyAgent`. Default: none. */
   readonly proxy?: string | URL | ProxyChoice | undefined;
   /** Whom to trust, and how to secure connections of https. */
-  readonly tls?: TLSContext | undefined;
+  readonly tls?: TLSContext | HTTPSPolicy | undefined;
   /** Seconds that connecting may take; null for ever. Default 30. */
   readonly connectTimeout?: number | null | undefined;
 }

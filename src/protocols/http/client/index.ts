@@ -41,6 +41,7 @@ export {
 } from './errors.ts';
 export { type FileBodyOptions, FileBodyProducer } from './file-body.ts';
 export { type CallOptions, type ClientOptions, type Fields, HTTPClient } from './http-client.ts';
+export type { HTTPSPolicy } from './https-policy.ts';
 export { IterableBodyProducer } from './iterable-body.ts';
 export {
   DEFAULT_HTTP_POOL_LIMITS,

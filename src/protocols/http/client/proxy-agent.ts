@@ -8,16 +8,10 @@ import {
   wrapClientTLS,
 } from '../../../reactor/index.ts';
 import { Headers, type HeadersInit } from '../headers.ts';
-import {
-  Agent,
-  basicCredentials,
-  clientContext,
-  headersOf,
-  type IAgent,
-  numberOf,
-} from './agent.ts';
+import { Agent, basicCredentials, headersOf, type IAgent, numberOf } from './agent.ts';
 import type { RequestBodySource } from './content.ts';
 import { InvalidURIError } from './errors.ts';
+import { contextFor, type HTTPSPolicy } from './https-policy.ts';
 import type { RequestOptions } from './limits.ts';
 import { HTTPConnectionPool } from './pool.ts';
 import { isExcepted, type ProxyChoice } from './proxy-choice.ts';
@@ -31,7 +25,7 @@ export interface ProxyOptions {
   /** Where connections come from. Default: one that keeps none. */
   readonly pool?: HTTPConnectionPool | undefined;
   /** Whom to trust among the servers behind the proxy, and how to secure what is said to them. */
-  readonly contextFactory?: TLSContext | undefined;
+  readonly contextFactory?: TLSContext | HTTPSPolicy | undefined;
   /** The same for the proxy itself, if its URL begins with https. */
   readonly proxyContextFactory?: TLSContext | undefined;
   /** Name and password for the proxy. Default: what its URL has. */
@@ -64,7 +58,6 @@ export class ProxyAgent implements IAgent {
   readonly #proxy: string | URL | StreamClientEndpoint | ProxyChoice;
   readonly #reactor: NameConnector;
   readonly #options: ProxyOptions;
-  readonly #context: TLSContext;
   /** Stands in keys for what connections have of the options. */
   readonly #suffix: string;
   readonly #direct: Agent;
@@ -81,7 +74,6 @@ export class ProxyAgent implements IAgent {
     this.#proxy = proxy;
     this.#reactor = reactor;
     this.#options = options;
-    this.#context = clientContext(options.contextFactory);
     const { contextFactory, connectTimeout, credentials, proxyHeaders } = options;
     const own = [contextFactory, options.proxyContextFactory].map((context) =>
       context === undefined ? '' : numberOf(context),
@@ -160,7 +152,7 @@ export class ProxyAgent implements IAgent {
     const { connectTimeout = 30, proxyContextFactory } = this.#options;
     const plain = new HostnameEndpoint(this.#reactor, hostname, port, { timeout: connectTimeout });
     const secure = scheme === 'https';
-    const context = clientContext(proxyContextFactory);
+    const context = contextFor(proxyContextFactory, hostname, port);
     const proxy: Proxy = {
       endpoint: secure
         ? wrapClientTLS(context, plain, { hostname, handshakeTimeout: connectTimeout })
@@ -186,7 +178,7 @@ export class ProxyAgent implements IAgent {
     }
     const known = this.#tunnels.get(key);
     if (known !== undefined) return known;
-    const { connectTimeout = 30 } = this.#options;
+    const { connectTimeout = 30, contextFactory } = this.#options;
     const tunnel = new TunnelEndpoint(
       proxy.endpoint,
       this.pool,
@@ -195,7 +187,7 @@ export class ProxyAgent implements IAgent {
       proxy.headers,
       connectTimeout,
     );
-    const secured = wrapClientTLS(this.#context, tunnel, {
+    const secured = wrapClientTLS(contextFor(contextFactory, hostname, port), tunnel, {
       hostname,
       handshakeTimeout: connectTimeout,
     });
