@@ -30,11 +30,9 @@ export {
 } from './errors.ts';
 export * from './ftp/index.ts';
 export * from './haproxy/index.ts';
-export * from './http/client/index.ts';
 // Files over HTTP and over FTP have the same choice.
 export type { FollowSymlinks } from './http/index.ts';
 export * from './http/index.ts';
-export * from './http/proxy/index.ts';
 export * from './policies/index.ts';
 export { ProcessProtocol } from './process-protocol.ts';
 export {

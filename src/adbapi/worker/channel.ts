@@ -11,9 +11,12 @@ import type { Result, Row } from '../driver.ts';
 import { DriverMissing, DriverThreadDied } from '../errors.ts';
 import {
   type ColumnsField,
+  fieldsOf,
+  HEAD,
+  NOTHING_THERE,
+  ONE_THING,
   OPEN,
-  REPLY_FIELDS,
-  REQUEST_FIELDS,
+  REPLY_TAIL,
   REVOKED,
   type RequestKind,
   SLOTS,
@@ -90,7 +93,13 @@ export class Channel {
     }
     this.#pending[pending.id & MASK] = pending;
     if (this.#outbox.length === 0) queueMicrotask(this.#flushSoon);
-    this.#outbox.push(pending.id, kind, subject, argument);
+    const outbox = this.#outbox;
+    outbox.push(pending.id, kind, subject);
+    if (argument === undefined) outbox.push(NOTHING_THERE);
+    else if (kind === 'execute' && Array.isArray(argument)) {
+      outbox.push(argument.length);
+      for (const value of argument) outbox.push(value);
+    } else outbox.push(ONE_THING, argument);
     return pending;
   }
 
@@ -141,8 +150,11 @@ export class Channel {
 
   /** One of them holds what cannot be sent to another thread: that one fails, the others go. */
   #flushOneByOne(batch: unknown[]): void {
-    for (let at = 0; at < batch.length; at += REQUEST_FIELDS) {
-      const request = batch.slice(at, at + REQUEST_FIELDS);
+    for (let at = 0; at < batch.length; ) {
+      const count = batch[at + HEAD - 1] as number; // by its place
+      const end = at + HEAD + fieldsOf(count);
+      const request = batch.slice(at, end);
+      at = end;
       try {
         this.#port.postMessage(request);
       } catch (error) {
@@ -192,23 +204,28 @@ export class Channel {
 
   #read(replies: unknown[]): void {
     // Fields have their types by their places.
-    for (let at = 0; at < replies.length; at += REPLY_FIELDS) {
+    for (let at = 0; at < replies.length; ) {
       const id = replies[at] as number;
+      const failed = replies[at + 1] === 1;
       const columns = this.#columns(replies[at + 2] as ColumnsField);
-      this.inTransaction = replies[at + 6] as boolean;
+      const count = replies[at + 3] as number;
+      const values = at + HEAD;
+      const tail = values + fieldsOf(count);
+      at = tail + REPLY_TAIL;
+      this.inTransaction = replies[tail + 2] as boolean;
       const slot = id & MASK;
       Atomics.store(this.#slots, slot, OPEN);
       const pending = this.#pending[slot];
       if (pending?.id !== id) continue; // forgotten
       this.#pending[slot] = undefined;
-      if (replies[at + 1] === 1) {
-        pending.errback(errorOf(replies[at + 3] as Thrown));
+      if (failed) {
+        pending.errback(errorOf(replies[values] as Thrown));
         continue;
       }
       pending.callback({
-        rows: rowsOf(columns, replies[at + 3] as unknown[] | null),
-        rowCount: replies[at + 4] as number,
-        lastRowId: replies[at + 5] as Result['lastRowId'],
+        rows: rowsOf(columns, replies, values, tail),
+        rowCount: replies[tail] as number,
+        lastRowId: replies[tail + 1] as Result['lastRowId'],
         columns,
       });
     }
@@ -250,14 +267,20 @@ function errorOf(thrown: Thrown): unknown {
   return missing ? new DriverMissing(error.message, { cause: error.cause }) : error;
 }
 
-function rowsOf(columns: readonly string[] | null, values: unknown[] | null): Row[] {
-  if (columns === null || values === null) return [];
-  const width = columns.length;
+/** The rows whose values stand in `replies` from `from` to `to`. */
+function rowsOf(
+  columns: readonly string[] | null,
+  replies: readonly unknown[],
+  from: number,
+  to: number,
+): Row[] {
   const rows: Row[] = [];
-  for (let at = 0; at < values.length; at += width) {
+  if (columns === null || columns.length === 0) return rows;
+  const width = columns.length;
+  for (let at = from; at < to; at += width) {
     const row: Row = {};
     for (let column = 0; column < width; column++) {
-      const value = values[at + column];
+      const value = replies[at + column];
       // Bytes are Buffers on this side, as everywhere.
       row[columns[column] ?? ''] =
         typeof value === 'object' && value instanceof Uint8Array

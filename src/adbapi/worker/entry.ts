@@ -6,9 +6,13 @@ import type { BlockingConnection, BlockingCursor, BlockingResult } from './block
 import {
   CLAIMED,
   type ColumnsField,
+  fieldsOf,
+  HEAD,
   MAX_COLUMN_SETS,
+  NOTHING_THERE,
+  ONE_THING,
   OPEN,
-  REQUEST_FIELDS,
+  REPLY_TAIL,
   type RequestKind,
   SLOTS,
   type ThreadData,
@@ -72,10 +76,13 @@ class Server {
 
   /** Serves the whole batch, or up to the first request that takes time, and takes what it served out of it. */
   #serve(batch: unknown[]): Promise<void> | null {
-    for (let at = 0; at < batch.length; at += REQUEST_FIELDS) {
+    for (let at = 0; at < batch.length; ) {
       const id = batch[at] as number; // fields of a request have their types by their places
       const kind = batch[at + 1] as RequestKind;
       const subject = batch[at + 2];
+      const count = batch[at + 3] as number;
+      const from = at + HEAD;
+      at = from + fieldsOf(count);
       const slot = id & (SLOTS - 1);
       if (Atomics.compareExchange(this.#slots, slot, OPEN, CLAIMED) !== OPEN) {
         Atomics.store(this.#slots, slot, OPEN); // taken back
@@ -85,14 +92,14 @@ class Server {
       if (!short) this.#send();
       let result: unknown;
       try {
-        result = this.#do(kind, subject, batch[at + 3]);
+        const argument = count >= 0 ? batch.slice(from, at) : batch[from];
+        result = this.#do(kind, subject, count === NOTHING_THERE ? undefined : argument);
       } catch (error) {
         this.#fail(id, error);
         continue;
       }
       if (isPromise(result)) {
-        const rest = batch.splice(0, at + REQUEST_FIELDS);
-        rest.length = 0;
+        batch.splice(0, at);
         return result.then(
           (value) => this.#succeed(id, value as BlockingResult),
           (error: unknown) => this.#fail(id, error),
@@ -192,24 +199,18 @@ class Server {
 
   #succeed(id: number, result: BlockingResult): void {
     const { columns, rows, rowCount, lastRowId } = result;
-    let values: unknown[] | null = null;
-    if (columns !== null && rows.length > 0) {
-      values = rows.length === 1 ? (rows[0] as unknown[]) : rows.flat();
-    }
-    this.#replies.push(
-      id,
-      0,
-      this.#columns(columns),
-      values,
-      rowCount,
-      lastRowId,
-      this.#connection.inTransaction,
-    );
+    const replies = this.#replies;
+    const width = columns?.length ?? 0;
+    replies.push(id, 0, this.#columns(columns), width * rows.length);
+    // Not more, and not less, than was announced.
+    for (const row of rows) for (let n = 0; n < width; n++) replies.push(row[n]);
+    replies.push(rowCount, lastRowId, this.#connection.inTransaction);
     this.#held += 1;
   }
 
   #fail(id: number, error: unknown): void {
-    this.#replies.push(id, 1, null, packThrown(error), -1, null, this.#connection.inTransaction);
+    const { inTransaction } = this.#connection;
+    this.#replies.push(id, 1, null, ONE_THING, packThrown(error), -1, null, inTransaction);
     this.#held += 1;
     this.#send();
   }
@@ -244,13 +245,16 @@ class Server {
 
   /** One of them holds what cannot be cloned. */
   #sendOneByOne(replies: unknown[], problem: unknown): void {
-    const fields = 7;
-    for (let at = 0; at < replies.length; at += fields) {
-      const reply = replies.slice(at, at + fields);
+    for (let at = 0; at < replies.length; ) {
+      const count = replies[at + HEAD - 1] as number; // by its place
+      const end = at + HEAD + fieldsOf(count) + REPLY_TAIL;
+      const reply = replies.slice(at, end);
+      at = end;
       try {
         this.#port.postMessage(reply);
       } catch {
-        this.#port.postMessage([reply[0], 1, null, packThrown(problem), -1, null, reply[6]]);
+        const thrown = packThrown(problem);
+        this.#port.postMessage([reply[0], 1, null, ONE_THING, thrown, -1, null, reply.at(-1)]);
       }
     }
   }

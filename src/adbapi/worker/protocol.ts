@@ -1,6 +1,7 @@
 /**
  * What goes between a pool and a thread that holds a connection. Messages are flat arrays, since cloning one long array is several times as fast as cloning many small
- * objects: requests of one turn travel together, as `id, kind, subject, argument` for each; replies are `id, failed, columns, values, rowCount, lastRowId, inTransaction`.
+ * objects or arrays: requests of one turn travel together, as `id, kind, subject, count, ...arguments` for each; replies are
+ * `id, failed, columns, count, ...values, rowCount, lastRowId, inTransaction`. A count below zero says that there is nothing, or one thing that is not a list.
  *
  * A request is claimed by the thread right before it begins with it, in memory that both see, so that until then the pool can take it back although the thread
  * listens to nobody while it works.
@@ -22,9 +23,19 @@ export type RequestKind =
   | 'reset'
   | 'close';
 
-/** Fields of a request, and of a reply. */
-export const REQUEST_FIELDS = 4;
-export const REPLY_FIELDS = 7;
+/** Where a request's arguments begin, and a reply's values; and what comes after those. */
+export const HEAD = 4;
+export const REPLY_TAIL = 3;
+
+/** Counts that are none. */
+export const NOTHING_THERE = -1;
+export const ONE_THING = -2;
+
+/** How many fields the arguments or values take whose count is this. */
+export function fieldsOf(count: number): number {
+  if (count >= 0) return count;
+  return count === ONE_THING ? 1 : 0;
+}
 
 /** How many requests can be claimed or taken back at a time; a power of two. */
 export const SLOTS = 1024;

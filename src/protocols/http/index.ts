@@ -1,4 +1,5 @@
 /** HTTP: the entry point `strand/protocols/http`. */
+
 export {
   AccessLogFile,
   type AccessRecord,
@@ -11,6 +12,7 @@ export {
 } from './access-log.ts';
 export * from './auth/index.ts';
 export { HTTPChannel } from './channel.ts';
+export * from './client/index.ts';
 export { type CookieOptions, formatCookie, parseCookies } from './cookies.ts';
 export type { BodyFilter } from './encoding/body-filter.ts';
 export { type DecodingOptions, DecodingResourceWrapper } from './encoding/decoding-wrapper.ts';
@@ -57,6 +59,7 @@ export {
   parserSettings,
   STRICT_PARSING,
 } from './parser-limits.ts';
+export * from './proxy/index.ts';
 export {
   ChildRedirector,
   DeferredResource,
