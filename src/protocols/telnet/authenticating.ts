@@ -35,6 +35,8 @@ export interface AuthenticatingOptions {
   loginTimeout?: number | null;
   /** Bytes of a user name, or of a password. Default 256. */
   maxLineLength?: number;
+  /** Bytes that may come while a password is checked; with more the connection is aborted. Default 4096. */
+  maxTypedAhead?: number;
   /** What is said first. Default: nothing. */
   greeting?: string;
   /** What every attempt has to pass. Default: nothing. */
@@ -73,6 +75,8 @@ export class AuthenticatingTelnetProtocol<
   #failures = 0;
   #logout: (() => unknown) | undefined;
   #lost = false;
+  /** Bytes that came since the password. */
+  #ahead = 0;
   #timer: DeferredTimer | undefined;
   #pause: DeferredTimer | undefined;
 
@@ -97,14 +101,8 @@ export class AuthenticatingTelnetProtocol<
   }
 
   override connectionMade(): void {
-    const { greeting, loginTimeout = 60 } = this.#options;
-    if (loginTimeout !== null) {
-      this.#timer = this.#clock.callLater(loginTimeout, () => {
-        this.#log('warn', `Nobody logged in from ${this.#from} within ${loginTimeout} s`);
-        this.transport.write('\nTimed out\n');
-        this.transport.loseConnection();
-      });
-    }
+    const { greeting } = this.#options;
+    this.#startTimer();
     if (greeting !== undefined) this.transport.write(greeting);
     this.transport.write('Username: ');
   }
@@ -113,6 +111,14 @@ export class AuthenticatingTelnetProtocol<
     if (this.protocol !== null) return this.protocol.dataReceived(data);
     // A terminal may send CR alone, and a raw one its rubout.
     for (let at = data.indexOf(CR); at >= 0; at = data.indexOf(CR, at)) data[at] = LF;
+    if (this.paused) {
+      this.#ahead += data.length;
+      if (this.#ahead > (this.#options.maxTypedAhead ?? 4096)) {
+        this.#log('warn', `Login from ${this.#from} ended: ${this.#ahead} bytes were typed ahead`);
+        this.transport.abortConnection();
+        return undefined;
+      }
+    }
     return super.dataReceived(data);
   }
 
@@ -142,10 +148,19 @@ export class AuthenticatingTelnetProtocol<
     const credentials = new UsernamePassword(this.#username, edited(line));
     this.transport.wont(ECHO).addErrback(() => undefined);
     this.transport.write('\n');
-    this.pauseProducing();
+    // The lines that follow wait; the connection goes on being read, so that its end is noticed.
+    this.paused = true;
+    this.#ahead = 0;
     const { gate } = this.#options;
     if (gate === undefined) this.#check(credentials, () => {});
-    else gate.enter().addCallback((leave) => this.#check(credentials, leave));
+    else {
+      // It is not their fault how long this takes.
+      this.#stopTimer();
+      gate.enter().addCallback((leave) => {
+        if (!this.#lost) this.#startTimer();
+        this.#check(credentials, leave);
+      });
+    }
     return 'Discard';
   }
 
@@ -186,7 +201,6 @@ export class AuthenticatingTelnetProtocol<
     this[watch](made);
     this.paused = false;
     if (this.transport.disconnecting) return;
-    this.transport.resumeProducing();
     if (rest.length > 0) this[watch](protocol.dataReceived(rest));
   }
 
@@ -207,7 +221,9 @@ export class AuthenticatingTelnetProtocol<
       }
       this.transport.write('Username: ');
       this.state = 'User';
-      if (!this.transport.disconnecting) this.resumeProducing();
+      this.paused = false;
+      // What was typed ahead counts now.
+      this[watch](super.dataReceived(Buffer.alloc(0)));
     });
   }
 
@@ -232,6 +248,16 @@ export class AuthenticatingTelnetProtocol<
     } finally {
       this.#callLogout();
     }
+  }
+
+  #startTimer(): void {
+    const { loginTimeout = 60 } = this.#options;
+    if (loginTimeout === null) return;
+    this.#timer = this.#clock.callLater(loginTimeout, () => {
+      this.#log('warn', `Nobody logged in from ${this.#from} within ${loginTimeout} s`);
+      this.transport.write('\nTimed out\n');
+      this.transport.loseConnection();
+    });
   }
 
   #stopTimer(): void {

@@ -192,6 +192,16 @@ http { access_log off; gzip on; gzip_types text/plain; types { text/plain txt; }
       expect(await curl(...status, `${url}.missing`)).to.equal('404');
     });
 
+    it('stands up to wrk', async function () {
+      need(this, 'wrk', 'wrk');
+      proxy = new ProxyServer(port);
+      const args = ['-t1', '-c20', '-d1', `http://${HOST}:${proxy.port}/echo`];
+      const [out] = await getProcessOutputAndValue('wrk', args);
+      expect(String(out)).to.match(/\d+ requests in/);
+      expect(String(out)).to.not.match(/Socket errors|Non-2xx/);
+      expect(proxy.proxy.backends[0]?.fails).to.equal(0);
+    });
+
     it('tells it who asked, and has redirects lead back', async () => {
       proxy = new ProxyServer(port);
       const url = `http://${HOST}:${proxy.port}`;

@@ -431,7 +431,6 @@ describe('AuthenticatingTelnetProtocol', () => {
     begin({ maxAttempts: 2, failureDelay: 2 });
     type('ann\r\nwrong\r\n');
     said(transport);
-    expect(transport.producerState).to.equal('paused');
     type('ann\r\nse cret\r\n');
     clock.advance(1.9);
     expect(said(transport)).to.equal('');
@@ -478,6 +477,41 @@ describe('AuthenticatingTelnetProtocol', () => {
     clock.advance(1);
     expect(transport.disconnecting).to.equal(true);
     expect(messages('warn').at(-1)).to.equal('Nobody logged in from 192.168.1.1:54321 within 60 s');
+  });
+
+  it('takes no more than it may while a password is checked', () => {
+    checks = [];
+    begin({ maxTypedAhead: 10 });
+    type('ann\r\nx\r\n');
+    type('0123\r\n');
+    type('45678');
+    expect(transport.disconnecting).to.equal(false);
+    type('9');
+    expect(transport.disconnected).to.equal(true);
+    expect(messages('warn')).to.deep.equal([
+      'Login from 192.168.1.1:54321 ended: 11 bytes were typed ahead',
+    ]);
+  });
+
+  it('counts no time against whoever waits for a gate', () => {
+    const gates: Array<Deferred<(outcome: telnet.LoginOutcome) => void>> = [];
+    const outcomes: string[] = [];
+    begin({
+      gate: {
+        enter: () => {
+          const gate = new Deferred<(outcome: telnet.LoginOutcome) => void>();
+          gates.push(gate);
+          return gate;
+        },
+      },
+    });
+    type('ann\r\nse cret\r\n');
+    clock.advance(1000);
+    expect(transport.disconnecting).to.equal(false);
+    gates[0]?.callback((outcome) => outcomes.push(outcome));
+    expect(outcomes).to.deep.equal(['succeeded']);
+    expect(messages('info')).to.have.length(1);
+    expect(clock.getDelayedCalls()).to.deep.equal([]);
   });
 
   it('logs out again whoever is gone when the check is over, and leaves no timer', () => {

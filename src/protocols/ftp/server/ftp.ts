@@ -86,6 +86,7 @@ export class FTP extends Protocol<FTPFactory> {
   #transfer: Transfer | null = null;
   #isClosing = false;
   #timer: DelayedCall | null = null;
+  #idleSince = 0;
   #loginTimer: DelayedCall | null = null;
   #afterReply: Array<() => void> = [];
 
@@ -331,11 +332,7 @@ export class FTP extends Protocol<FTPFactory> {
   /** @param aside while a transfer is under way, which stays what is waited for */
   #perform(text: string, aside = false): void {
     const [verb, argument] = split(text);
-    if (!aside) {
-      this.#isBusy = true;
-      this.#timer?.cancel();
-      this.#timer = null;
-    }
+    if (!aside) this.#isBusy = true;
     let result: unknown;
     try {
       result = this.#run(verb, argument);
@@ -416,15 +413,23 @@ export class FTP extends Protocol<FTPFactory> {
     }
   }
 
+  /** Nothing is to be done from here on. The timer is left as it is, since commands come much more often than it is due. */
   #wait(): void {
-    if (this.limits.timeOut === Number.POSITIVE_INFINITY) return;
-    if (this.#timer?.active()) this.#timer.reset(this.limits.timeOut);
-    else {
-      this.#timer = this.clock.callLater(this.limits.timeOut, () => {
-        this.#timer = null;
-        this.hangUp(421, 'Idle for too long: closing control connection.');
-      });
-    }
+    this.#idleSince = this.clock.seconds();
+    if (this.#timer === null) this.#watch(this.limits.timeOut);
+  }
+
+  /** @param delay seconds */
+  #watch(delay: number): void {
+    if (delay === Number.POSITIVE_INFINITY) return;
+    this.#timer = this.clock.callLater(delay, () => {
+      this.#timer = null;
+      const { timeOut } = this.limits;
+      const left = this.#isBusy ? timeOut : this.#idleSince + timeOut - this.clock.seconds();
+      // What is left may be less than a clock can tell.
+      if (left > 1e-6) this.#watch(left);
+      else this.hangUp(421, 'Idle for too long: closing control connection.');
+    });
   }
 }
 

@@ -75,8 +75,11 @@ export class HTTP11ClientProtocol
       const exchange = this.#exchange;
       if (exchange !== undefined) exchange.touched = true;
       this.#parser.push(data);
-      // A head is text by now, and what the parser has not read it has copied.
-      if (data.length >= LARGE && exchange?.copied === true) giveBackReadBuffer(data);
+      // A head is text by now, and what the parser has not read it has copied. A wrapper in between may still have the bytes.
+      const { transport } = this;
+      if (data.length >= LARGE && exchange?.copied && transport.releasing === transport) {
+        giveBackReadBuffer(data);
+      }
       return undefined;
     }
     if (this.next !== undefined) return this.next.dataReceived(data);
