@@ -18,6 +18,7 @@ export interface LogEvent {
   readonly fields?: Readonly<Record<string, unknown>>;
 }
 
+/** Gets every event of the log. What it throws is written to standard error, and does not reach whoever logs. Twisted: `ILogObserver`. */
 export type LogObserver = (event: LogEvent) => void;
 
 const defaultObserver: LogObserver = (event) => {

@@ -133,6 +133,7 @@ export class ProcessMonitor extends Service {
   removeProcess(name: string): Deferred<void> {
     const program = this.#named(name);
     this.#programs.delete(name);
+    cancel(program.restart);
     return this.#stop(program);
   }
 
@@ -158,6 +159,7 @@ export class ProcessMonitor extends Service {
 
   override async stopService(): Promise<void> {
     super.stopService();
+    for (const { restart } of this.#programs.values()) cancel(restart);
     await Promise.all([...this.#programs.values()].map((program) => this.#stop(program)));
   }
 
@@ -201,8 +203,8 @@ export class ProcessMonitor extends Service {
     });
   }
 
+  /** One that waits to be started again goes on waiting. */
   #stop(program: Monitored): Deferred<void> {
-    cancel(program.restart);
     const done = new Deferred<void>();
     const { transport } = program;
     if (transport === undefined) {

@@ -93,6 +93,16 @@ describe('WorkerDriver', function () {
     expect(pool.stats()).to.include({ open: 1, busy: 0, lost: 1 });
   });
 
+  it('knows what a thread answered before it died, however late it looks', async () => {
+    const pool = make();
+    await pool.runQuery('thread');
+    const calls = [pool.runQuery('echo', [1]), pool.runQuery('throw')];
+    // The thread answers and dies while this one does not listen.
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300);
+    expect(await Promise.all(calls)).to.deep.equal([[{ value: [1] }], [{ value: 'soon' }]]);
+  });
+
   it('replaces a thread that died while nothing ran', async () => {
     const pool = make();
     expect(await valueFrom(pool, 'throw')).to.equal('soon');

@@ -202,6 +202,14 @@ export class Channel {
     }
   };
 
+  #readRest(): void {
+    for (;;) {
+      const more = receiveMessageOnPort(this.#port);
+      if (more === undefined) return;
+      this.#read(more.message);
+    }
+  }
+
   #read(replies: unknown[]): void {
     // Fields have their types by their places.
     for (let at = 0; at < replies.length; ) {
@@ -249,6 +257,8 @@ export class Channel {
     const expected = this.#over;
     this.#over = true;
     this.ended?.();
+    // What it answered before its end has happened, though nobody has looked yet.
+    if (!expected && this.ready.called) this.#readRest();
     this.#port.close();
     if (expected) return;
     this.#problem ??= new Error(`it exited with code ${code}`);

@@ -47,6 +47,10 @@ export interface FTPAnonymousShellOptions {
 /** Names of a folder that are looked at side by side: as many as keep the system busy. */
 const LOOKS = 32;
 
+/**
+ * The files below one folder, to be read and listed: whatever would change them is refused with 550. Unless `followSymlinks` says otherwise, nothing outside of the folder can be reached, not by links either.
+ * Twisted: `twisted.protocols.ftp.FTPAnonymousShell`.
+ */
 export class FTPAnonymousShell implements FTPShellInterface {
   protected readonly jail: Jail;
   protected readonly permissions: Permissions;

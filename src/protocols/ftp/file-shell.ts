@@ -59,6 +59,7 @@ const UNIQUE_TRIES = 100;
 /** Files that are appended to: by two at once they would be mixed, and one would take away what the other has written. */
 const appended = new Set<string>();
 
+/** The files below one folder, to be read and written. Unless `followSymlinks` says otherwise, nothing outside of it can be reached, not by links either. Twisted: `twisted.protocols.ftp.FTPShell`. */
 export class FTPShell extends FTPAnonymousShell {
   readonly #options: FTPShellOptions;
   readonly #quota: Quota | null;

@@ -23,6 +23,7 @@ export interface FileFacts {
   readonly unique: string;
 }
 
+/** The name of a fact about a file. */
 export type FactName = keyof FileFacts;
 
 /** Some facts, in the order in which they were asked for. Twisted's lists. */

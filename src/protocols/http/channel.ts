@@ -32,6 +32,10 @@ import { HTTPError } from './status.ts';
 /** What came in a buffer of its own: bytes from which on it is worth giving back. */
 const LARGE = 32_768;
 
+/**
+ * A server's side of one connection: reads requests with a `RequestParser`, has each made and processed in its turn, frames the answers, and lets go of clients that exceed the factory's limits.
+ * Made by `HTTPFactory`. Twisted: `twisted.web.http.HTTPChannel`.
+ */
 export class HTTPChannel
   extends PhasedChannel
   implements RequestChannel, RequestEvents, OutputOwner, IntakeOwner, IHalfCloseableProtocol
@@ -228,6 +232,7 @@ export class HTTPChannel
     const { factory } = this;
     const text = factory.headStart.text(status, null, 0);
     this.#output.send(`${text}Content-Length: 0\r\nConnection: close\r\n\r\n`);
+    factory.count(status);
     if (factory.logging) {
       factory.log(new RefusedRequest(status, reason, numberOf(this.peer), line));
     }
@@ -291,6 +296,7 @@ export class HTTPChannel
     if (request === undefined) return;
     if (this.#output.producing) this.#output.unregisterProducer();
     this.#request = undefined;
+    this.factory.count(request.code);
     if (this.factory.logging) this.factory.log(request);
     const intake = this.#intake;
     if (intake !== undefined) {
@@ -314,7 +320,10 @@ export class HTTPChannel
   handOver(protocol: IProtocol): void {
     const request = this.#request;
     this.#request = undefined;
-    if (request !== undefined && this.factory.logging) this.factory.log(request);
+    if (request !== undefined) {
+      this.factory.count(request.code);
+      if (this.factory.logging) this.factory.log(request);
+    }
     const rest = this.#parser.release();
     this.#given = true;
     this.phase = 'other';

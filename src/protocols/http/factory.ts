@@ -5,7 +5,13 @@ import {
   getDefaultClock,
   succeed,
 } from '../../deferred/index.ts';
-import type { Address, ReactorCore, ReactorTime, TriggerID } from '../../reactor/index.ts';
+import type {
+  Address,
+  Measurement,
+  ReactorCore,
+  ReactorTime,
+  TriggerID,
+} from '../../reactor/index.ts';
 import { IPv4Address, IPv6Address, wallTime } from '../../reactor/index.ts';
 import { ServerFactory } from '../protocol.ts';
 import {
@@ -272,6 +278,36 @@ export class HTTPFactory extends ServerFactory<HTTPChannel> {
       sameSite: 'lax',
     });
     return session;
+  }
+
+  /** How often it was answered, by the first digit of the status. */
+  readonly #answered = new Float64Array(6);
+
+  /** @internal */
+  count(code: number): void {
+    const digit = (code / 100) | 0;
+    if (digit < 6) this.#answered[digit] = (this.#answered[digit] ?? 0) + 1;
+  }
+
+  /** Connections that stand, and how many requests were answered how. */
+  measurements(): Measurement[] {
+    const answered = [1, 2, 3, 4, 5].map((digit): Measurement => {
+      return {
+        ...{
+          name: 'strand_http_requests_total',
+          type: 'counter',
+          labels: { status: `${digit}xx` },
+        },
+        ...{ help: 'Requests that were answered.', value: this.#answered[digit] ?? 0 },
+      };
+    });
+    return [
+      ...answered,
+      {
+        ...{ name: 'strand_http_connections_open', type: 'gauge', value: this.#channels.size },
+        help: 'Connections that stand.',
+      },
+    ];
   }
 
   /** Logs an answered request, or what was refused before it was one. Called when `logging`. */

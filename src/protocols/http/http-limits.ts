@@ -43,6 +43,7 @@ export interface ServerLimits {
 /** All limits of a server. */
 export interface HTTPLimits extends ServerLimits, ParserLimits {}
 
+/** The limits of a server that is told no others. */
 export const DEFAULT_SERVER_LIMITS: ServerLimits = Object.freeze({
   timeout: 60,
   headTimeout: 30,

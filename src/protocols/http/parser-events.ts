@@ -7,6 +7,7 @@ import type { HTTPParseError } from './parse-errors.ts';
  * 'tunnel': what follows is no longer HTTP.
  */
 export type Framing = 'none' | 'length' | 'chunked';
+/** How the end of a response's body is known: as a request's, or by the end of the connection ('close'), or never ('tunnel'). */
 export type ResponseFraming = Framing | 'close' | 'tunnel';
 
 interface MessageEvents {

@@ -50,6 +50,7 @@ export interface ParserOptions extends Partial<ParserLimits> {
   readonly lenient?: Partial<LenientParsing>;
 }
 
+/** The limits of a parser that is told no others. */
 export const DEFAULT_PARSER_LIMITS: ParserLimits = Object.freeze({
   maxHeadLength: 16384,
   maxHeaders: 500,
@@ -61,6 +62,7 @@ export const DEFAULT_PARSER_LIMITS: ParserLimits = Object.freeze({
   maxTrailersLength: 16384,
 });
 
+/** Puts up with nothing that the standard forbids: what a parser does unless it is told otherwise. */
 export const STRICT_PARSING: LenientParsing = Object.freeze({
   bareLF: false,
   foldedHeaders: false,

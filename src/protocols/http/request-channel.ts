@@ -2,6 +2,7 @@
 import type { Data, IProtocol, PullProducer, ReactorTime, Transport } from '../../reactor/index.ts';
 import type { HTTPFactory } from './factory.ts';
 
+/** What a `Request` needs of the connection it came by. `HTTPChannel` is one, and so may be a stream of another version of HTTP. */
 export interface RequestChannel {
   /** The connection. Writing to it directly breaks the framing: write to the request. */
   readonly transport: Transport;

@@ -73,6 +73,13 @@ for (const [index, name] of COMMON.entries()) {
   names.set(name, known);
   names.set(lower, known);
 }
+// Not every client reads names without regard to their letters, as all should.
+for (const what of ['Accept', 'Extensions', 'Protocol', 'Version']) {
+  const canonical = `Sec-WebSocket-${what}`;
+  const lower = canonical.toLowerCase();
+  names.set(canonical, { lower, canonical, bit: OTHER });
+  names.set(lower, { lower, canonical, bit: OTHER });
+}
 
 function nameOf(spelled: unknown): Name {
   const known = names.get(spelled as string); // what is no string is not in there

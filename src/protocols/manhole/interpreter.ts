@@ -39,6 +39,7 @@ let globalSessions = 0;
 const borrowers = new Map<string, number>();
 let consoleBefore: PropertyDescriptor | undefined;
 
+/** Evaluates a session's lines as JavaScript, in a context of its own, or in the application's where that is asked for. Twisted: `twisted.conch.manhole.ManholeInterpreter`. */
 export class Interpreter {
   readonly #context: vm.Context | null;
   readonly #timeout: number | undefined;
@@ -175,6 +176,19 @@ function script(code: string): vm.Script {
   });
 }
 
+/** What is made when it is first looked at, such as `crypto`, is so of the application's scope only. */
+function borrowed(context: vm.Context, name: string, enumerable: boolean): PropertyDescriptor {
+  return {
+    ...{ configurable: true, enumerable },
+    get: () => Reflect.get(globalThis, name),
+    set: (value: unknown) => {
+      Object.defineProperty(context, name, {
+        ...{ value, writable: true, configurable: true, enumerable },
+      });
+    },
+  };
+}
+
 /** A scope with all that Node's has. */
 function newContext(console: SessionConsole): vm.Context {
   const context = vm.createContext({}, { name: 'manhole' });
@@ -183,7 +197,13 @@ function newContext(console: SessionConsole): vm.Context {
   );
   for (const [name, descriptor] of Object.entries(Object.getOwnPropertyDescriptors(globalThis))) {
     if (own.has(name) || name === 'global') continue;
-    Object.defineProperty(context, name, { ...descriptor, configurable: true });
+    Object.defineProperty(
+      context,
+      name,
+      descriptor.get === undefined
+        ? { ...descriptor, configurable: true }
+        : borrowed(context, name, descriptor.enumerable === true),
+    );
   }
   const hidden = { writable: true, configurable: true };
   Object.defineProperty(context, 'global', {

@@ -24,6 +24,7 @@ export const SOCKS4Reply = { GRANTED: 90, REFUSED: 91 } as const;
 /** What a client asks for. */
 export type SOCKSCommand = 'connect' | 'bind' | 'udp';
 
+/** All commands, in the order of their numbers. */
 export const COMMANDS: readonly SOCKSCommand[] = ['connect', 'bind', 'udp'];
 
 /** Bytes of an address by its type (RFC 1928, 5); a name has its length in front. */
@@ -61,6 +62,7 @@ export interface SOCKSRequest extends SOCKSAddress {
   readonly userId: string;
 }
 
+/** Whatever a client says. */
 export type SOCKSClientMessage = SOCKSGreeting | SOCKSLogin | SOCKSRequest;
 
 /** Which way to log in a server of version 5 has chosen; 255 for none. */
@@ -83,6 +85,7 @@ export interface SOCKSAnswer extends SOCKSAddress {
   readonly reply: number;
 }
 
+/** Whatever a server says. */
 export type SOCKSServerMessage = SOCKSMethodChoice | SOCKSLoginResult | SOCKSAnswer;
 
 function shortBytes(what: string, text: string, longest: number = LONGEST): Buffer {

@@ -151,7 +151,7 @@ function listeningHandle(create: CreateServerHandle, request: ListenRequest): Se
   const handle = taken ?? bindForAll(create, target);
   startListening(handle, request);
   if (taken === undefined) {
-    if (isFile(target)) renameSync(temporary(target.path), target.path);
+    if (isFile(target)) moveIntoPlace(handle, target);
     sharing.bound(address, handle);
   }
   return handle;
@@ -178,6 +178,19 @@ function bindForAll(create: CreateServerHandle, target: ListenTarget): ServerHan
 
 function isFile(target: ListenTarget): target is ListenTarget & { readonly kind: 'unix' } {
   return target.kind === 'unix' && process.platform !== 'win32' && !target.path.startsWith('\0');
+}
+
+/** @throws {CannotListenError} */
+function moveIntoPlace(
+  handle: ServerHandle,
+  target: ListenTarget & { readonly kind: 'unix' },
+): void {
+  try {
+    renameSync(temporary(target.path), target.path);
+  } catch (error) {
+    handle.close();
+    throw cannotListen(target, error instanceof Error ? error : new Error(String(error)));
+  }
 }
 
 function temporary(path: string): string {

@@ -50,6 +50,10 @@ export interface LibuvReactorOptions {
   readMethod?: ReadMethod;
 }
 
+/**
+ * The reactor of a program: Node's own libuv loop. It has TCP, UNIX and UDP ports, TLS, processes, threads, sockets that are handed over, and time. A program has one, `reactor`; tests that need
+ * one of their own make it with this. Twisted: `twisted.internet.epollreactor.EPollReactor` and its like.
+ */
 export class LibuvReactor
   extends ReactorBase
   implements

@@ -9,7 +9,12 @@ import {
   ServerSentEvents,
   Site,
 } from '../../protocols/http/index.ts';
-import { type ListeningPort, type ReactorTime, serverFromString } from '../../reactor/index.ts';
+import {
+  type Address,
+  type ListeningPort,
+  type ReactorTime,
+  serverFromString,
+} from '../../reactor/index.ts';
 import { StartError } from '../errors.ts';
 import { Logger } from '../logging/logger.ts';
 import { ADMIN_PAGE, ADMIN_SCRIPT, ADMIN_STYLE } from './page.ts';
@@ -57,14 +62,14 @@ export async function startAdmin(options: AdminOptions): Promise<ListeningPort> 
       cause,
     });
   }
-  const address = String(port.getHost());
+  const address = port.getHost();
   if (!isPrivate(address)) {
     log.warn(
       'The admin endpoint at {address} can be reached from other machines, and asks nobody who they are',
-      { address },
+      { address: String(address) },
     );
   }
-  log.info('Admin endpoint at {address}', { address });
+  log.info('Admin endpoint at {address}', { address: String(address) });
   return port;
 }
 
@@ -77,8 +82,10 @@ function clockOf(reactor: ReactorTime): ReactorTime {
   };
 }
 
-function isPrivate(address: string): boolean {
-  return /127\.|::1|UNIXAddress|^unix/i.test(address);
+/** Whether only this machine gets there. */
+export function isPrivate(address: Address): boolean {
+  if (!('host' in address)) return true; // a UNIX socket
+  return /^127\.|^::1$|^::ffff:127\./i.test(address.host);
 }
 
 /** The resources. */

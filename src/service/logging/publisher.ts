@@ -13,6 +13,7 @@ interface Subscription {
 /** How many entries are kept for the first observer, unless said otherwise. */
 const HISTORY = 4096;
 
+/** Hands log entries to whoever observes them, and keeps the newest of them as long as nobody does, for the first who comes. Twisted: `LogPublisher` and `LogBeginner` of `twisted.logger`. */
 export class LogPublisher {
   #subscriptions: readonly Subscription[] = [];
   /** The mildest severity that anybody wants. */

@@ -1,5 +1,15 @@
 /** Log files that are put aside when they have become large, or old, or somebody says so. Twisted: `LogFile` and `DailyLogFile`. */
-import { existsSync, renameSync, rmSync, statSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readdirSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
 
 /** When a log file is put aside. */
 export interface Rotation {
@@ -12,7 +22,6 @@ export interface Rotation {
 }
 
 const KEEP = 10;
-const DAY_MS = 86_400_000;
 
 /** A day in local time, `2026-01-31`. @param time seconds since the epoch */
 export function dayOf(time: number): string {
@@ -26,6 +35,18 @@ export function wasMoved(file: string, inode: number): boolean {
   return statSync(file, { throwIfNoEntry: false })?.ino !== inode;
 }
 
+/** Whether a log can be put aside at all: a device or a pipe cannot, of which `/dev/null` and `/dev/stdout` are some. */
+export function canBePutAside(file: string): boolean {
+  // What these lead to may be a plain file, but is another one's to open.
+  if (/^\/(dev|proc)\//.test(resolve(file))) return false;
+  return statSync(file, { throwIfNoEntry: false })?.isFile() ?? true;
+}
+
+/** Throws what the file system does when a log cannot be begun there. */
+export function checkAppendable(file: string): void {
+  closeSync(openSync(file, 'a'));
+}
+
 /**
  * Renames `file` to `file.1`, and what was that to `file.2` and so on; or by its day to `file.2026-01-31`. Those that are too many are removed. Throws what the file system does.
  * @param day the day that the file is of
@@ -35,16 +56,21 @@ export function putAside(
   { daily = false, keep = KEEP }: Rotation,
   day: string,
 ): void {
+  // What a link points to, and not the link, which others may use too.
+  const log = realpathSync(file);
   if (daily) {
-    renameSync(file, freeName(`${file}.${day}`));
-    if (keep > 0) removeBefore(file, day, keep);
+    renameSync(log, freeName(`${log}.${day}`));
+    if (keep > 0) removeOldest(log, keep);
     return;
   }
   let last = 1;
-  while (existsSync(`${file}.${last}`)) last += 1;
-  if (keep > 0 && last > keep) last = keep;
-  for (let n = last; n > 1; n--) renameSync(`${file}.${n - 1}`, `${file}.${n}`);
-  renameSync(file, `${file}.1`);
+  while (existsSync(`${log}.${last}`)) last += 1;
+  if (keep > 0) {
+    // More were kept once.
+    for (; last > keep; last--) rmSync(`${log}.${last}`, { force: true });
+  }
+  for (let n = last; n > 1; n--) renameSync(`${log}.${n - 1}`, `${log}.${n}`);
+  renameSync(log, `${log}.1`);
 }
 
 /** There may be a file of that day: the log was put aside by hand, or the clock set back. */
@@ -54,10 +80,16 @@ function freeName(name: string): string {
   return free;
 }
 
-/** Removes the file of the day that is one too far back, and of a week before it, in case the program did not run on each of these days. */
-function removeBefore(file: string, day: string, keep: number): void {
-  const newest = Date.parse(`${day}T12:00:00`);
-  for (let n = 0; n < 7; n++) {
-    rmSync(`${file}.${dayOf((newest - (keep + n) * DAY_MS) / 1000)}`, { force: true });
-  }
+/** Removes all but the newest of those that were put aside by their days. */
+function removeOldest(log: string, keep: number): void {
+  const [folder, name] = [dirname(log), basename(log)];
+  const aside = readdirSync(folder).flatMap((other) => {
+    const [, day = '', number = '0'] =
+      /^(\d{4}-\d\d-\d\d)(?:\.(\d+))?$/.exec(
+        other.startsWith(`${name}.`) ? other.slice(name.length + 1) : '',
+      ) ?? [];
+    return day === '' ? [] : [{ other, day, number: Number(number) }];
+  });
+  aside.sort((a, b) => (a.day === b.day ? b.number - a.number : a.day < b.day ? 1 : -1));
+  for (const { other } of aside.slice(keep)) rmSync(join(folder, other), { force: true });
 }

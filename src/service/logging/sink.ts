@@ -9,7 +9,14 @@ import type { Logger as PinoLogger } from 'pino';
 import { wallTime } from '../../reactor/index.ts';
 import { StartError } from '../errors.ts';
 import { type EntryObserver, LOG_LEVELS, LogEntry, severity } from './entry.ts';
-import { dayOf, putAside, type Rotation, wasMoved } from './rotation.ts';
+import {
+  canBePutAside,
+  checkAppendable,
+  dayOf,
+  putAside,
+  type Rotation,
+  wasMoved,
+} from './rotation.ts';
 import { journalLines, textLine, traceback } from './text.ts';
 
 /** How a log is written: for people, one JSON object a line for machines, or for systemd's journal, which has its own times. */
@@ -97,11 +104,14 @@ export async function openSink({
   });
 
   const { size: most = Number.POSITIVE_INFINITY, daily = false } = rotation;
+  const rotates = file !== '-' && canBePutAside(file);
   let { size, ino: inode, day } = stateOf(file);
   const rotate = (): void => {
-    if (file === '-') return;
+    if (!rotates) return;
     try {
       if (!wasMoved(file, inode)) putAside(file, rotation, day);
+      // One that fails to be opened would have pino close the old one twice, the next time.
+      checkAppendable(file);
       destination.reopen(file);
     } catch (error) {
       size = 0; // tried again when as much has been written once more
@@ -126,19 +136,23 @@ export async function openSink({
       ? jsonWriter(pino({ ...PINO_OPTIONS }, destination))
       : (entry: LogEntry): void => void destination.write(line(entry, { colours, label }));
 
+  const rotateIfDue = (time: number): void => {
+    if (daily && dayOf(time) > day) {
+      if (size > 0) rotate();
+      day = dayOf(time);
+    } else if (size >= most) {
+      rotate();
+    }
+  };
+
   return {
     rotate,
     append: (lines) => {
-      if (size >= most) rotate();
+      rotateIfDue(wallTime());
       destination.write(lines);
     },
     observer: (entry) => {
-      if (daily && dayOf(entry.time) > day) {
-        if (size > 0) rotate();
-        day = dayOf(entry.time);
-      } else if (size >= most) {
-        rotate();
-      }
+      rotateIfDue(entry.time);
       write(entry);
       if (dropped === 0 || failing) return;
       const count = dropped;

@@ -54,13 +54,14 @@ class ProgramConnection extends Protocol<ProgramFactory> {
 
   override connectionMade(): void {
     const { factory, transport } = this;
-    factory.running += 1;
+    // What cannot be started throws, or ends at once.
     const child = reactor.spawnProcess(
       new Child(this),
       factory.program,
       factory.args,
       factory.identity,
     );
+    factory.running += 1;
     this.#process = child;
     transport.registerProducer(child, true);
     const pace: PushProducer = {

@@ -4,6 +4,7 @@
  */
 import { spawn } from 'node:child_process';
 import { closeSync, writeSync } from 'node:fs';
+import { StringDecoder } from 'node:string_decoder';
 import { StartError } from '../errors.ts';
 
 /** The variable that tells a process that it is the daemon, and which descriptor the pipe is. */
@@ -43,9 +44,10 @@ export async function startDaemon(argv: readonly string[]): Promise<DaemonStatus
     env: { ...process.env, [VARIABLE]: String(DESCRIPTOR) },
   });
   const pipe = child.stdio[DESCRIPTOR];
+  const decoder = new StringDecoder('utf8');
   let said = '';
   pipe?.on('data', (data: Buffer) => {
-    if (said.length < LONGEST) said += data.toString();
+    if (said.length < LONGEST) said += decoder.write(data);
   });
   const end = await new Promise<string>((resolve, reject) => {
     child.once('error', (cause) => {

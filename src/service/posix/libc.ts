@@ -28,6 +28,8 @@ export interface Libc {
 }
 
 const LOG_PID = 1;
+/** Connects at once: after a change of the root directory it could not. */
+const LOG_NDELAY = 8;
 const AF_UNIX = 1;
 const SOCK_DGRAM = 2;
 const SOCK_CLOEXEC = process.platform === 'linux' ? 0o2000000 : 0;
@@ -86,7 +88,7 @@ function bind(koffi: Koffi): Libc {
     },
     openlog: (name, facility) => {
       ident = Buffer.from(`${name.replaceAll('\0', '')}\0`);
-      openlog(ident, LOG_PID, facility);
+      openlog(ident, LOG_PID | LOG_NDELAY, facility);
     },
     syslog: (priority, text) => void syslog(priority, '%s', 'char *', text.replaceAll('\0', ' ')),
     closelog: () => {

@@ -3,8 +3,11 @@ import {
   closeSync,
   fstatSync,
   ftruncateSync,
+  linkSync,
+  lstatSync,
   openSync,
   readFileSync,
+  rmSync,
   statSync,
   unlinkSync,
   writeSync,
@@ -19,16 +22,20 @@ const SLACK = 2;
  * @throws {StartError} when it runs, or the file holds something else than a process id
  */
 export function checkPidFile(path: string): void {
-  const pid = read(path);
-  if (pid === null) return;
+  const found = read(path);
+  if (found === null) return;
+  const { pid, inode } = found;
   if (pid !== 0 && pid !== process.pid && isRunning(pid) && !startedAfter(pid, path)) {
     throw new StartError(
       `Another server is running: process ${pid}, according to ${JSON.stringify(path)}`,
     );
   }
   try {
+    // Another one that starts has seen the same, and may have written its own by now.
+    if (lstatSync(path).ino !== inode) return checkPidFile(path);
     unlinkSync(path);
   } catch (cause) {
+    if (cause instanceof StartError) throw cause;
     if (codeOf(cause) !== 'ENOENT') throw failed('remove', path, cause);
   }
 }
@@ -46,19 +53,18 @@ export class PidFile {
     this.path = path;
     checkPidFile(path);
     try {
-      this.#descriptor = openSync(path, 'wx', 0o644);
+      this.#descriptor = create(path);
     } catch (cause) {
       // Between the two: another one that has just started.
       if (codeOf(cause) === 'EEXIST') checkPidFile(path);
       throw failed('write', path, cause);
     }
-    writeSync(this.#descriptor, `${process.pid}\n`);
   }
 
   /** Takes the file away. Where that is not possible any more, because the process has given up its rights or its root directory, the file is emptied, which says as much. */
   remove(): void {
     try {
-      const there = statSync(this.path, { throwIfNoEntry: false });
+      const there = lstatSync(this.path, { throwIfNoEntry: false });
       if (there?.ino === fstatSync(this.#descriptor).ino) unlinkSync(this.path);
       else ftruncateSync(this.#descriptor);
     } catch {
@@ -68,18 +74,41 @@ export class PidFile {
   }
 }
 
-/** The process id in a file; 0 where it is empty, null where there is no file. */
-function read(path: string): number | null {
-  let text: string;
+/** Makes a file that has this process's id in it from its first moment on: an empty one is of a process that has ended. */
+function create(path: string): number {
+  const half = `${path}.${process.pid}`;
+  rmSync(half, { force: true });
+  const descriptor = openSync(half, 'wx', 0o644);
   try {
+    writeSync(descriptor, `${process.pid}\n`);
+    linkSync(half, path);
+    return descriptor;
+  } catch (cause) {
+    closeSync(descriptor);
+    // Not every file system has links.
+    if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'].includes(String(codeOf(cause)))) throw cause;
+    const plain = openSync(path, 'wx', 0o644);
+    writeSync(plain, `${process.pid}\n`);
+    return plain;
+  } finally {
+    rmSync(half, { force: true });
+  }
+}
+
+/** The process id in a file, 0 where it is empty, and which file that is; null where there is none. */
+function read(path: string): { readonly pid: number; readonly inode: number } | null {
+  let text: string;
+  let inode: number;
+  try {
+    inode = lstatSync(path).ino;
     text = readFileSync(path, 'utf8').trim();
   } catch (cause) {
     if (codeOf(cause) === 'ENOENT') return null;
     throw failed('read', path, cause);
   }
-  if (text === '') return 0;
+  if (text === '') return { pid: 0, inode };
   const pid = /^\d{1,10}$/.test(text) ? Number(text) : 0;
-  if (pid > 0) return pid;
+  if (pid > 0) return { pid, inode };
   throw new StartError(
     `Pid file ${JSON.stringify(path)} holds ${JSON.stringify(text.slice(0, 40))}, which is no process id: remove it if nothing needs it`,
   );

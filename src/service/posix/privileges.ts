@@ -9,6 +9,8 @@ export interface Identity {
   readonly gid?: number | undefined;
   /** The user's name, of whom all groups are taken; its number where it has none. */
   readonly user?: string | undefined;
+  /** All groups of that user. What is undefined is asked for when they are needed. */
+  readonly groups?: readonly number[] | undefined;
 }
 
 /** What was asked for: names or numbers. */
@@ -19,12 +21,17 @@ export interface WantedIdentity {
 
 /**
  * Finds the numbers. A user without a group gets its primary one.
- * @throws {StartError} for a name that is unknown
+ * @throws {StartError} for a name that is unknown, and for a number of which nobody knows the group: it would keep that of root
  */
 export function findIdentity({ uid, gid }: WantedIdentity): Identity {
   const user = uid === undefined || uid === null ? undefined : entry('passwd', String(uid));
   const group = gid === undefined || gid === null ? undefined : entry('group', String(gid));
   const primary = user?.fields[3];
+  if (user && !group && primary === undefined && user.id !== process.geteuid?.()) {
+    throw new StartError(
+      `Cannot become user ${user.id}: no user has this number, so its group is not known; name one too`,
+    );
+  }
   return {
     uid: user?.id,
     gid: group?.id ?? (primary === undefined ? undefined : Number(primary)),
@@ -74,29 +81,60 @@ function readOr(path: string): string {
 }
 
 /**
+ * Adds the groups of a user, for when the files that name them are out of reach: within another root directory they may be anybody's.
+ * @throws {StartError} when that is not allowed
+ */
+export function withGroups(identity: Identity): Identity {
+  const { uid, gid, user } = identity;
+  const { getgroups, setgroups, getegid, setegid } = process;
+  // Not in the types of the oldest Node.
+  const { initgroups } = process as { initgroups?: (user: string, group: number) => void };
+  if (user === undefined || gid === undefined || uid === process.geteuid?.()) return identity;
+  if (!getgroups || !setgroups || !getegid || !setegid || !initgroups) return identity;
+  const [groups, group] = [getgroups.call(process), getegid.call(process)];
+  try {
+    // The list that Node gives has the group in effect as well, which is not to be root's.
+    setegid.call(process, gid);
+    initgroups.call(process, user, gid);
+    return { ...identity, groups: getgroups.call(process) };
+  } catch (cause) {
+    throw cannotBecome(identity, cause);
+  } finally {
+    setegid.call(process, group);
+    if (process.geteuid?.() === 0) setgroups.call(process, groups);
+  }
+}
+
+function cannotBecome({ uid, gid }: Identity, cause: unknown): StartError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new StartError(`Cannot become ${describe({ uid, gid })}: ${reason}`, { cause });
+}
+
+/**
  * Becomes somebody else, with all of that user's groups.
  * @param effective only in effect: the process may become what it was again (Twisted: `--euid`)
  * @returns false when it is that already
  * @throws {StartError} when that is not allowed, or did not take
  */
-export function becomeIdentity({ uid, gid, user }: Identity, effective = false): boolean {
-  const { setuid, setgid, seteuid, setegid } = process;
-  // Not in the types of the oldest Node.
-  const { initgroups } = process as { initgroups?: (user: string, group: number) => void };
-  if (!setuid || !setgid || !seteuid || !setegid || !initgroups) {
+export function becomeIdentity(identity: Identity, effective = false): boolean {
+  const { uid, gid } = identity;
+  const { setuid, setgid, seteuid, setegid, setgroups } = process;
+  if (!setuid || !setgid || !seteuid || !setegid || !setgroups) {
     throw new StartError(`Cannot change the user: '${process.platform}' has no such thing`);
   }
-  const sameUser = uid === undefined || uid === process.geteuid?.();
-  const sameGroup = gid === undefined || gid === process.getegid?.();
+  const is = (id: number | undefined, real?: number, inEffect?: number): boolean =>
+    id === undefined || (id === inEffect && (effective || id === real));
+  const sameUser = is(uid, process.getuid?.(), process.geteuid?.());
+  const sameGroup = is(gid, process.getgid?.(), process.getegid?.());
   if (sameUser && sameGroup) return false;
+  const { groups } = identity.groups === undefined ? withGroups(identity) : identity;
   try {
-    if (user !== undefined && gid !== undefined) initgroups.call(process, user, gid);
+    if (groups !== undefined) setgroups.call(process, [...groups]);
     // Groups first: afterwards nothing may be changed any more.
     if (gid !== undefined) (effective ? setegid : setgid).call(process, gid);
     if (uid !== undefined) (effective ? seteuid : setuid).call(process, uid);
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new StartError(`Cannot become ${describe({ uid, gid })}: ${reason}`, { cause });
+    throw cannotBecome(identity, cause);
   }
   if (!effective && uid !== undefined && uid !== 0) checkDropped({ uid, gid });
   return true;

@@ -53,6 +53,7 @@ export interface ParsedOption<T> extends ValueOption<T> {
   readonly parse: (text: string) => T;
 }
 
+/** One option of a command line. `type` says what it takes. */
 export type OptionSpec = FlagOption | TextOption | NumberOption | ParsedOption<unknown>;
 
 /** Options by their names in camelCase; `logFile` is `--log-file` on the command line. */

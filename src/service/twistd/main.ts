@@ -1,5 +1,6 @@
 /** The program: from a command line to an exit code. */
 import { writeSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { reportFailure } from '../../deferred/index.ts';
 import { BindError, installReactor, reactor } from '../../reactor/index.ts';
 import { HelpRequested, StartError, UsageError } from '../errors.ts';
@@ -188,7 +189,7 @@ async function host(options: RunOptions, here: Here): Promise<number> {
     await runApplication({
       ...application,
       ...{ reactor, stopTimeout },
-      shed: () => own.shed(wishes),
+      shed: () => own.shed(),
       started: () => {
         watch?.started();
         started?.();
@@ -222,11 +223,12 @@ async function supervisorOf(
   directory: string,
 ): Promise<WorkerSupervisor> {
   const { WorkerSupervisor } = await import('./workers/supervisor.ts');
-  const { workers, syslog, logger } = options.process;
+  const { workers, syslog, logger, chroot } = options.process;
   const toTerminal = options.logfile === '-' || syslog !== null || logger !== null;
   return new WorkerSupervisor({
     ...{ workers, argv, directory, stopTimeout: options.stopTimeout, clock: reactor },
     log: toTerminal ? null : (lines) => own.append(lines),
+    root: chroot === null ? null : resolve(directory, chroot),
   });
 }
 

@@ -1,5 +1,5 @@
 /** The process around an application: its log, its pid file, its user, its root directory. What is set up here is undone at the end. */
-import { chownSync } from 'node:fs';
+import { closeSync, constants, fchownSync, fstatSync, lstatSync, openSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { setDebugging } from '../../deferred/index.ts';
@@ -12,7 +12,9 @@ import {
   becomeIdentity,
   describe,
   findIdentity,
+  type Identity,
   type WantedIdentity,
+  withGroups,
 } from '../posix/privileges.ts';
 import type { RunOptions } from './options.ts';
 import { openDebugger, type Profile, startProfile } from './profiling.ts';
@@ -33,6 +35,7 @@ export class HostProcess {
   #pidFile: PidFile | undefined;
   #profile: Profile | undefined;
   #rotate: (() => void) | undefined;
+  #identity: Identity = {};
 
   readonly #label: string;
 
@@ -70,6 +73,7 @@ export class HostProcess {
     const { logfile, logFormat, logLevel, process: of } = this.#options;
     const sink = await this.#sink();
     const file = logfile === '-' ? '-' : resolve(this.#from, logfile);
+    if (sink === undefined && file !== '-') refuseStrangersLink(file);
     this.#logging = await startLogging({
       ...{ file, format: logFormat, level: logLevel, label: this.#label, rotation: of.rotation },
       ...(sink === undefined ? {} : { sink }),
@@ -99,11 +103,12 @@ export class HostProcess {
     if (of.pidfile !== null) this.#pidFile = new PidFile(resolve(this.#from, of.pidfile));
     const { processName } = wishes;
     if (processName && !of.originalname) process.title = processName;
-    const { uid } = findIdentity(this.#wanted(wishes));
-    if (uid !== undefined && this.#rotate !== undefined) {
-      // It is this user who will put it aside.
-      chownSync(resolve(this.#from, logfile), uid, -1);
-    }
+    // While the files that know users can be read, and are the system's own.
+    this.#identity = withGroups(findIdentity(this.#wanted(wishes)));
+    const { uid } = this.#identity;
+    // It is this user who will put it aside.
+    if (uid !== undefined && this.#rotate !== undefined)
+      giveFile(resolve(this.#from, logfile), uid);
   }
 
   /** Changes the root directory. What is loaded later has to be in there. @throws {StartError} through the promise */
@@ -116,8 +121,8 @@ export class HostProcess {
    * Gives up the rights that the application does not want, once what needs them is done.
    * @throws {StartError}
    */
-  shed(wishes: ProcessWishes): void {
-    const identity = findIdentity(this.#wanted(wishes));
+  shed(): void {
+    const identity = this.#identity;
     if (identity.uid === undefined && identity.gid === undefined) return;
     const { euid } = this.#options.process;
     if (becomeIdentity(identity, euid)) log.info('Now {who}', { who: describe(identity) });
@@ -137,7 +142,11 @@ export class HostProcess {
         .stop()
         .catch((error) => log.failure('Cannot write profile {profile}', error, { profile }));
     }
-    this.#pidFile?.remove();
+    try {
+      this.#pidFile?.remove();
+    } catch (error) {
+      log.failure('Cannot remove the pid file', error);
+    }
     if (this.#rotate !== undefined) process.off('SIGUSR1', this.#rotate);
     this.#logging?.stop();
   }
@@ -156,6 +165,35 @@ export class HostProcess {
       return openSyslog(syslog);
     }
     return logger === null ? undefined : await makeSink(logger, this.#from);
+  }
+}
+
+/**
+ * Whose folder a log is in may have put a link there, to a file that only root may write to.
+ * @throws {StartError}
+ */
+function refuseStrangersLink(file: string): void {
+  if (process.geteuid?.() !== 0) return;
+  const found = lstatSync(file, { throwIfNoEntry: false });
+  if (!found?.isSymbolicLink() || found.uid === 0) return;
+  throw new StartError(
+    `Cannot open log file ${JSON.stringify(file)}: it is a link that user ${found.uid} has made`,
+  );
+}
+
+/** Makes somebody the owner of a file, but never of what a link leads to. */
+function giveFile(file: string, uid: number): void {
+  const { O_WRONLY, O_APPEND, O_NOFOLLOW, O_NONBLOCK } = constants;
+  let descriptor: number | undefined;
+  try {
+    descriptor = openSync(file, O_WRONLY | O_APPEND | O_NOFOLLOW | O_NONBLOCK);
+    const found = fstatSync(descriptor);
+    if (!found.isFile() || found.nlink > 1) throw new Error('it is no plain file of one name');
+    fchownSync(descriptor, uid, -1);
+  } catch (error) {
+    log.warn('Log {file} stays whose it is: {reason}', { file, reason: error });
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor);
   }
 }
 

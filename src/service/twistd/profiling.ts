@@ -1,5 +1,5 @@
 /** Where a program spends its time, and looking at it while it runs: V8's profiler and debugger, through Node's inspector. */
-import { writeFileSync } from 'node:fs';
+import { closeSync, openSync, writeFileSync } from 'node:fs';
 import type { Session } from 'node:inspector';
 import { StartError } from '../errors.ts';
 
@@ -15,8 +15,9 @@ export interface Profile {
  * @throws {StartError} through the promise, when the file cannot be written: known now rather than at the end
  */
 export async function startProfile(file: string): Promise<Profile> {
+  let descriptor: number;
   try {
-    writeFileSync(file, '');
+    descriptor = openSync(file, 'w');
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new StartError(`Cannot write profile ${JSON.stringify(file)}: ${reason}`, { cause });
@@ -30,7 +31,9 @@ export async function startProfile(file: string): Promise<Profile> {
     stop: async () => {
       const { profile } = (await post(session, 'Profiler.stop')) as { profile: object }; // the protocol says so
       session.disconnect();
-      writeFileSync(file, JSON.stringify(profile));
+      // Where it was opened: by now the process may have other rights, or another root directory.
+      writeFileSync(descriptor, JSON.stringify(profile));
+      closeSync(descriptor);
     },
   };
 }

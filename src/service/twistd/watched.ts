@@ -72,7 +72,11 @@ export class Watch {
     }
     this.#port = await startAdmin({
       ...{ name: this.#name, where, reactor },
-      processes: async () => [await own(), ...((await supervisor?.reports()) ?? [])],
+      processes: async () => {
+        // They first: what the supervisor has to say depends on who answers.
+        const workers = (await supervisor?.reports()) ?? [];
+        return [await own(), ...workers];
+      },
     });
   }
 }

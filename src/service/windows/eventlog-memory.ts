@@ -12,6 +12,7 @@ export interface WrittenEvent extends EventRecord {
   readonly source: string;
 }
 
+/** An event log that is nowhere but in memory, for tests on any system. */
 export class MemoryEventLog implements EventLogApi {
   /** What was written, the oldest first. */
   readonly events: WrittenEvent[] = [];

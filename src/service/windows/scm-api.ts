@@ -47,8 +47,11 @@ export interface ScmClientApi {
   isElevated(): boolean;
 }
 
+/** How the service manager is opened. */
 export interface OpenManagerOptions {
+  /** What is to be done with it. Default ['connect']. */
   readonly rights?: readonly ManagerRight[];
+  /** Name of another computer. Default: this one. */
   readonly machine?: string | undefined;
 }
 
@@ -81,6 +84,7 @@ export interface ScmManager {
   close(): void;
 }
 
+/** Which services `enumerate` lists. */
 export interface EnumerateFilter {
   /** 'active' is whatever is not stopped. Default 'all'. */
   readonly state?: 'active' | 'inactive' | 'all';
@@ -237,6 +241,7 @@ export interface RecoveryPlan {
   readonly command: string;
 }
 
+/** What the manager does when a service has failed (Windows: `SC_ACTION`). */
 export interface RecoveryAction {
   readonly type: RecoveryActionType;
   /** Seconds to wait before it. */

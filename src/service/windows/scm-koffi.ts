@@ -19,6 +19,7 @@ import type {
   ServiceReporter,
 } from './scm-api.ts';
 
+/** Options of `KoffiScm`. */
 export interface KoffiScmOptions {
   /** By which `watch` looks at a service four times a second. Default: the reactor. */
   readonly clock?: WatchClock;

@@ -66,6 +66,7 @@ export interface SystemEvent {
   readonly code: number;
 }
 
+/** A service manager in memory, which behaves as Windows' does, for tests on any system. Programs are functions that are registered with it, and time is its clock's. */
 export class MemoryScm implements ScmApi {
   /** What the system's event log has, oldest first. */
   readonly events: SystemEvent[] = [];

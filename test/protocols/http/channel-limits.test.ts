@@ -365,3 +365,20 @@ describe('HTTPFactory.drain()', () => {
     expect([answer?.body, answer?.headers['connection']]).to.deep.equal(['abc', 'close']);
   });
 });
+
+describe('HTTPFactory.measurements()', () => {
+  it('counts answers by their kind, refusals included, and connections', () => {
+    const site = new Site(hello, { reactor: new Clock() });
+    site.noisy = false;
+    const well = new Connection(site).receive(get('/'));
+    well.receive(get('/'));
+    new Connection(site).receive('GET / HTTP/1.1\r\n\r\n');
+    const found = [...site.measurements()].map(({ name, labels, value }) => {
+      return [labels?.['status'] ?? name, value];
+    });
+    expect(Object.fromEntries(found)).to.include({ '2xx': 2, '4xx': 1, '5xx': 0 });
+    expect(Object.fromEntries(found)['strand_http_connections_open']).to.equal(2);
+    well.lose();
+    expect([...site.measurements()].at(-1)?.value).to.equal(1);
+  });
+});

@@ -3,6 +3,7 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { networkInterfaces } from 'node:os';
+import { connect as connectTLS } from 'node:tls';
 import { expect } from 'chai';
 import { InMemoryUsernamePasswordDatabase, Portal } from '../../../src/protocols/cred/index.ts';
 import { ManholeFactory, ManholeRealm } from '../../../src/protocols/manhole/index.ts';
@@ -12,6 +13,7 @@ import {
   reactor,
   setLogObserver,
 } from '../../../src/reactor/index.ts';
+import { certificates } from '../../support/certificates.ts';
 import { Progress } from '../../support/recorder.ts';
 
 /** A program that is talked to, as far as it is understood. */
@@ -221,6 +223,20 @@ describe('A manhole that listens', function () {
     const socket = connect(port, other.address);
     const [error] = (await once(socket, 'error')) as [NodeJS.ErrnoException]; // as the event has it
     expect(error.code).to.equal('ECONNREFUSED');
+  });
+
+  it('is reached under TLS as well', async () => {
+    const { server, ca } = certificates();
+    const secure = reactor.listenSSL(0, factory, server, { interface: '127.0.0.1' });
+    const socket = connectTLS({ port: secure.getHost().port, host: '127.0.0.1', ca: ca.cert });
+    socket.write('ann\r\nsecret\r\napp.name\r\n');
+    let shown = '';
+    for await (const data of socket) {
+      shown += String(data);
+      if (shown.includes("'app'\r\n> ")) socket.write('\x04');
+    }
+    expect(shown).to.include("'app'\r\n> ");
+    await secure.stopListening();
   });
 
   it('closes its sessions when it stops', async () => {

@@ -51,6 +51,12 @@ describe('Interpreter', () => {
     expect(value(js, 'typeof setTimeout + typeof URL + typeof structuredClone')).to.equal(
       'functionfunctionfunction',
     );
+    expect(value(js, 'crypto.randomUUID().length')).to.equal(36);
+    expect(value(js, 'performance.now() > 0 && global === globalThis && this === global')).to.equal(
+      true,
+    );
+    expect(value(js, 'crypto = 1; crypto + 1')).to.equal(2);
+    expect(typeof crypto).to.equal('object');
     value(js, 'app = 5; leak = 6');
     expect('leak' in globalThis || 'app' in globalThis).to.equal(false);
     expect(value(make(), 'typeof leak')).to.equal('undefined');

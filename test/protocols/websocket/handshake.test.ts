@@ -35,7 +35,7 @@ describe('WebSocketResource', () => {
     expect(answer).to.match(/^HTTP\/1\.1 101 Switching Protocols\r\n/);
     expect(answer).to.match(/\r\nUpgrade: websocket\r\n/i);
     expect(answer).to.match(/\r\nConnection: upgrade\r\n/i);
-    expect(answer).to.match(/\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK\+xOo=\r\n/i);
+    expect(answer).to.match(/\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK\+xOo=\r\n/);
     expect(answer).to.not.match(/Sec-WebSocket-(Protocol|Extensions)|Content-/i);
   });
 

@@ -23,6 +23,7 @@ const PLAIN: UnitDescription = {
   restart: 1,
   watchdog: 30,
   stopTimeout: 10,
+  disabled: false,
   reloads: false,
   hardening: true,
   writable: [],

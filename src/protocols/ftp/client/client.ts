@@ -34,6 +34,7 @@ import { FTPUpload } from './upload.ts';
 /** Where in a file a transfer begins, in bytes; Twisted's third argument, or an option. */
 export type TransferOffset = number | TransferSettings;
 
+/** How one transfer of `FTPClient` goes. */
 export interface TransferSettings {
   /** Bytes. Default 0. */
   readonly offset?: number;

@@ -25,6 +25,7 @@ export type UploadSource =
 /** Hears how far a transfer is. @param bytes so far, those left out not counted */
 export type OnProgress = (bytes: number, path: string) => void;
 
+/** How a file, or a tree of them, is fetched into a local one. */
 export interface DownloadOptions {
   /** Bytes to leave out at the beginning. Default 0. */
   readonly offset?: number;
@@ -35,6 +36,7 @@ export interface DownloadOptions {
   readonly onProgress?: OnProgress;
 }
 
+/** How a local file, or a tree of them, is stored. */
 export interface UploadOptions {
   /** Of a file: go on from where the server's ends; what that has is not compared. Default false. */
   readonly resume?: boolean;

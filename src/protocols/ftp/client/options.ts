@@ -32,6 +32,7 @@ export interface FTPClientOptions {
   readonly maxListing?: number;
 }
 
+/** What `FTPClient` does unless its options say otherwise. */
 export const DEFAULT_FTP_CLIENT_OPTIONS = {
   security: 'none',
   tls: {},

@@ -40,6 +40,7 @@ const ALIASES: Readonly<Record<string, string>> = {
   XRMD: 'RMD',
 };
 
+/** All commands of the server by their names, the X forms of RFC 775 with them. FEAT, HELP and what may be called before the login follow from this table. */
 export const COMMANDS: ReadonlyMap<string, CommandRow> = new Map([
   ...Object.entries(ROWS),
   ...Object.entries(ALIASES).flatMap(([alias, name]) => {

@@ -18,6 +18,7 @@ interface TransferFacts extends SessionFacts {
   readonly bytes: number;
 }
 
+/** What happens on a server, for its log and its counters: what the option `onEvent` of `FTPFactory` gets. `type` says which it is. */
 export type FTPEvent =
   | ({ readonly type: 'connected' } & SessionFacts)
   | ({ readonly type: 'disconnected' } & SessionFacts)

@@ -64,8 +64,13 @@ function initialState() {
   };
 }
 
+/** What a session remembers, and REIN forgets. */
 export type SessionState = ReturnType<typeof initialState>;
 
+/**
+ * One client's session: its control connection, who it is, where it is, and the transfer under way. Made by `FTPFactory`, whose options and shells decide what it may do (RFC 959, RFC 4217;
+ * Twisted: `twisted.protocols.ftp.FTP`).
+ */
 export class FTP extends Protocol<FTPFactory> {
   state: SessionState = initialState();
   /** What data connections are under: nothing ('C') or TLS ('P'). */

@@ -52,6 +52,7 @@ export interface FTPLimits {
   readonly maxStatNames: number;
 }
 
+/** The limits of an `FTPFactory` that is told no others. */
 export const DEFAULT_FTP_LIMITS: FTPLimits = Object.freeze({
   timeOut: 300,
   loginTimeout: 120,

@@ -11,8 +11,10 @@ import { parseParameters } from './parameters.ts';
 /** What digests are made with, by the names that go over the wire. */
 const HASHES = { MD5: 'md5', 'SHA-256': 'sha256' } as const;
 
+/** Names of algorithms as they go over the wire (RFC 7616). */
 export type DigestAlgorithm = keyof typeof HASHES;
 
+/** Options of `DigestCredentialFactory`. */
 export interface DigestOptions {
   /** Seconds for which a nonce is good. Default 900, as in Twisted. */
   readonly nonceLifetime?: number;

@@ -18,6 +18,7 @@ export const GzipDecoder: ContentDecoder = () => zlib.createGunzip();
 export const DeflateDecoder: ContentDecoder = (first) =>
   ((first[0] ?? 0) & 0x0f) === 8 ? zlib.createInflate() : zlib.createInflateRaw();
 
+/** Coding `br` (RFC 7932). */
 export const BrotliDecoder: ContentDecoder = () => zlib.createBrotliDecompress();
 
 /** For Node from 22.15 on. */

@@ -68,6 +68,7 @@ export interface HTTPPoolOptions extends Partial<HTTPPoolLimits> {
   readonly retryAutomatically?: boolean | undefined;
 }
 
+/** The limits of a pool that is told no others. */
 export const DEFAULT_HTTP_POOL_LIMITS: HTTPPoolLimits = Object.freeze({
   timeout: null,
   headTimeout: 60,

@@ -1,6 +1,9 @@
 /** Telling systemd how a service is (sd_notify(3), sd_watchdog_enabled(3)). */
 import { LoopingCall, type ReactorTime } from '../../../reactor/index.ts';
+import { Logger } from '../../logging/logger.ts';
 import { libc } from '../libc.ts';
+
+const log = new Logger('systemd');
 
 /** What a service tells. */
 export interface Notifier {
@@ -29,16 +32,26 @@ export function serviceNotifier(
   for (const name of ['NOTIFY_SOCKET', 'WATCHDOG_USEC', 'WATCHDOG_PID']) delete environment[name];
   if (path === undefined || !/^[/@]/.test(path)) return null;
   const seconds = Number(interval ?? 0) / 1e6;
-  const watchdog = new LoopingCall(() => send(path, 'WATCHDOG=1'));
+  let failed = false;
+  /** That nobody hears it keeps nothing from being done. */
+  const tell = (message: string): void => {
+    try {
+      send(path, message);
+    } catch (error) {
+      if (!failed) log.error('Cannot tell systemd: {reason}', { reason: error });
+      failed = true;
+    }
+  };
+  const watchdog = new LoopingCall(() => tell('WATCHDOG=1'));
   watchdog.clock = clock;
   if (seconds > 0 && (watched === undefined || Number(watched) === process.pid)) {
     void watchdog.start(seconds / 2);
   }
   const oneLine = (text: string): string => text.replace(/\s+/g, ' ');
   return {
-    ready: (status) => send(path, `READY=1\nSTATUS=${oneLine(status)}`),
-    stopping: () => send(path, 'STOPPING=1'),
-    status: (text) => send(path, `STATUS=${oneLine(text)}`),
+    ready: (status) => tell(`READY=1\nSTATUS=${oneLine(status)}`),
+    stopping: () => tell('STOPPING=1'),
+    status: (text) => tell(`STATUS=${oneLine(text)}`),
     close: () => {
       if (watchdog.running) watchdog.stop();
     },

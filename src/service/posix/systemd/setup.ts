@@ -29,9 +29,9 @@ const STOP_TIMEOUT = 10;
  */
 export function unitNameOf(target: Target, name: string | undefined, from: string): string {
   const found = name ?? defaultName(target, from);
-  if (/^[\w:.-]{1,200}$/.test(found)) return found;
+  if (/^[\w:][\w:.-]{0,199}$/.test(found)) return found;
   throw new UsageError(
-    `Cannot call a unit ${JSON.stringify(found)}: give --name letters, digits and :_.- only`,
+    `Cannot call a unit ${JSON.stringify(found)}: give --name letters, digits and :_.- only, and neither - nor . first`,
   );
 }
 
@@ -82,6 +82,11 @@ export function describeUnit(
       'A unit of --user runs as that user: it takes neither --username nor --uid',
     );
   }
+  if ((systemd.socket ?? []).length > 0 && workers > 1) {
+    throw new UsageError(
+      'Options --socket and --workers exclude each other: the sockets that systemd opens are for one process',
+    );
+  }
   const flags: Record<string, string | number | undefined> = {
     '--service': file,
     '--rundir': directory,
@@ -112,6 +117,7 @@ export function describeUnit(
     restart: recovery?.type === 'none' ? null : restart,
     watchdog: systemd.watchdog ?? WATCHDOG,
     stopTimeout: host.stopTimeout ?? STOP_TIMEOUT,
+    disabled: service.startup?.startType === 'disabled',
     reloads: workers > 1,
     hardening: systemd.hardening !== false,
     writable: (systemd.writable ?? []).map((folder) => resolve(folder)),

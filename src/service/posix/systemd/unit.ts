@@ -1,5 +1,7 @@
 /** The text of systemd's units (systemd.unit(5), systemd.service(5), systemd.exec(5)). Pure. */
 
+import { UsageError } from '../../errors.ts';
+
 /** What a unit is made of. */
 export interface UnitDescription {
   readonly description: string;
@@ -19,6 +21,8 @@ export interface UnitDescription {
   readonly watchdog: number;
   /** Seconds. */
   readonly stopTimeout: number;
+  /** Whether nobody may start it, not even by hand. */
+  readonly disabled: boolean;
   /** Whether SIGHUP means something to it. */
   readonly reloads: boolean;
   readonly hardening: boolean;
@@ -72,6 +76,7 @@ export function serviceUnit(unit: UnitDescription): string {
         `Description=${text(unit.description)}`,
         `After=${after.join(' ')}`,
         'Wants=network-online.target',
+        ...(unit.disabled ? ['RefuseManualStart=yes'] : []),
         ...line(
           'Requires',
           [...unit.requires, ...(unit.socketUnit === null ? [] : [unit.socketUnit])].join(' '),
@@ -108,9 +113,19 @@ export function serviceUnit(unit: UnitDescription): string {
 }
 
 /** The `.socket` unit that goes with a service. */
-export function socketUnit(description: string, addresses: readonly string[]): string {
+export function socketUnit(
+  description: string,
+  addresses: readonly string[],
+  disabled = false,
+): string {
   return sections([
-    ['Unit', [`Description=${text(description)}: its sockets`]],
+    [
+      'Unit',
+      [
+        `Description=${text(description)}: its sockets`,
+        ...(disabled ? ['RefuseManualStart=yes'] : []),
+      ],
+    ],
     ['Socket', addresses.map((address) => `ListenStream=${text(address)}`)],
     ['Install', ['WantedBy=sockets.target']],
   ]);
@@ -147,13 +162,20 @@ function line(key: string, value: string | null): string[] {
   return value === null || value === '' ? [] : [`${key}=${text(value)}`];
 }
 
-/** One line; a percent sign would be a specifier. */
+/** One line; a percent sign would be a specifier, and a backslash at the end would take the next line in. */
 function text(value: string): string {
-  return value.replace(/\s+/g, ' ').trim().replaceAll('%', '%%');
+  return value
+    .replace(/[\s\p{Cc}]+/gu, ' ')
+    .replace(/[\s\\]+$/, '')
+    .trimStart()
+    .replaceAll('%', '%%');
 }
 
-/** A path on a line of its own, which needs no quotes and must not have any. */
+/** A path on a line of its own, which needs no quotes and must not have any. @throws {UsageError} for one that cannot stand there */
 function path(value: string): string {
+  if (/\p{Cc}|^\s|[\s\\]$/u.test(value)) {
+    throw new UsageError(`Cannot have directory ${JSON.stringify(value)} in a unit`);
+  }
   return value.replaceAll('%', '%%');
 }
 
@@ -163,12 +185,18 @@ function word(value: string): string {
   return /^[\w@:,./=+-]+$/.test(value) ? path(plain) : quoted(plain);
 }
 
+function hexEscape(byte: number): string {
+  return `\\x${byte.toString(16).padStart(2, '0')}`;
+}
+
 /** In double quotes, with C's escapes. */
 function quoted(value: string): string {
   const escaped = value
     .replace(/[\\"]/g, '\\$&')
     .replaceAll('\n', '\\n')
     .replaceAll('\t', '\\t')
+    // A carriage return ends a line as well.
+    .replace(/\p{Cc}/gu, (c) => [...Buffer.from(c)].map(hexEscape).join(''))
     .replaceAll('%', '%%');
   return `"${escaped}"`;
 }

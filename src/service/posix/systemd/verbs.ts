@@ -137,14 +137,17 @@ class SystemdCommand {
     // What this program has written there.
     const { service, socket } = this.#units(verb === 'update' ? (old as SystemdSetup) : null);
     this.#write('service', service);
-    if (socket === null) rmSync(this.#path('socket'), { force: true });
-    else this.#write('socket', socket);
+    if (socket !== null) this.#write('socket', socket);
+    else if (existsSync(this.#path('socket'))) {
+      // Nobody would take the connections that come there.
+      await this.#systemctl(['disable', '--now', `${this.#name}.socket`]);
+      rmSync(this.#path('socket'), { force: true });
+    }
     await this.#systemctl(['daemon-reload']);
     const { startup } = request.options;
     const unit = socket === null ? `${this.#name}.service` : `${this.#name}.socket`;
     if (startup?.startType === 'automatic') await this.#systemctl(['enable', unit]);
     else if (startup !== undefined) await this.#systemctl(['disable', unit]);
-    if (startup?.startType === 'disabled') await this.#systemctl(['mask', '--runtime', unit]);
     this.#say(`${there ? 'Updated' : 'Installed'} service ${JSON.stringify(this.#name)}: ${file}`);
     return this.#end({ installed: true, unit: file });
   }
@@ -187,7 +190,9 @@ class SystemdCommand {
     return {
       service: serviceUnit(unit),
       socket:
-        unit.socketUnit === null ? null : socketUnit(unit.description, setup.systemd.socket ?? []),
+        unit.socketUnit === null
+          ? null
+          : socketUnit(unit.description, setup.systemd.socket ?? [], unit.disabled),
     };
   }
 

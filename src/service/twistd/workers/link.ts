@@ -1,7 +1,13 @@
 /** A worker's side of what it and its supervisor say to each other. */
 import { type SharedListener, shareListeners } from '../../../reactor/index.ts';
 import type { ProcessMetrics } from '../../admin/prometheus.ts';
-import { type FromWorker, isMessage, type ToWorker, WORKER_VARIABLE } from './messages.ts';
+import {
+  closeHandle,
+  type FromWorker,
+  isMessage,
+  type ToWorker,
+  WORKER_VARIABLE,
+} from './messages.ts';
 
 export class WorkerLink {
   /** Which of the workers this is, from 1 on. */
@@ -32,7 +38,8 @@ export class WorkerLink {
         const said = message as ToWorker; // nobody else says such things
         if (said.strand === 'socket') this.#keep(said.address, socket);
         else if (said.strand === 'report') void this.#report(said.question);
-        else resolve();
+        else if (said.strand === 'drop') this.#drop(said.address);
+        else if (said.strand === 'start') resolve();
       });
       process.once('disconnect', () => {
         orphaned();
@@ -41,7 +48,7 @@ export class WorkerLink {
     });
     shareListeners({
       has: (address) => (this.#sockets.get(address)?.length ?? 0) > 0,
-      take: (address) => this.#sockets.get(address)?.shift(),
+      take: (address) => this.#take(address),
       bound: (address, listener) => this.#send({ strand: 'bound', address }, listener),
     });
   }
@@ -61,8 +68,20 @@ export class WorkerLink {
   }
 
   async #report(question: number): Promise<void> {
-    const metrics = await this.#metrics?.();
+    // One that cannot say has nothing to say.
+    const metrics = await this.#metrics?.().catch(() => undefined);
     if (metrics !== undefined) this.#send({ strand: 'report', question, metrics });
+  }
+
+  #take(address: string): SharedListener | undefined {
+    const socket = this.#sockets.get(address)?.shift();
+    if (socket !== undefined) this.#send({ strand: 'taken', address });
+    return socket;
+  }
+
+  #drop(address: string): void {
+    this.#sockets.get(address)?.forEach(closeHandle);
+    this.#sockets.delete(address);
   }
 
   #keep(address: string, socket: unknown): void {

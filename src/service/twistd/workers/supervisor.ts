@@ -2,7 +2,8 @@
  * Several processes that run one application and share its listening sockets. The first to start binds them; they are handed to the others, and stay open here, so that none of
  * the workers is needed to keep a port. One that ends unasked is started again, after a while that grows; all are replaced one by one when that is asked for.
  */
-import { rmSync } from 'node:fs';
+import { realpathSync, rmSync } from 'node:fs';
+import { basename, dirname, join, resolve, sep } from 'node:path';
 import { CancelledError, Deferred } from '../../../deferred/index.ts';
 import type { DelayedCall, ReactorTime, SharedListener } from '../../../reactor/index.ts';
 import type { ProcessMetrics } from '../../admin/prometheus.ts';
@@ -10,6 +11,7 @@ import { backoffPolicy, type RetryPolicy } from '../../backoff.ts';
 import { StartError } from '../../errors.ts';
 import { Logger } from '../../logging/logger.ts';
 import { Service } from '../../service.ts';
+import { closeHandle } from './messages.ts';
 import { type WorkerCommand, WorkerProcess } from './worker-process.ts';
 
 const log = new Logger('twistd');
@@ -26,7 +28,8 @@ export interface SupervisorOptions extends WorkerCommand {
   readonly workers: number;
   /** Seconds that a worker's stop may take. */
   readonly stopTimeout: number;
-  readonly clock: ReactorTime;
+  /** The root directory that workers change to; null for ours. */
+  readonly root?: string | null | undefined;
   /** How long to wait before a worker is started again that has ended unasked. Default: half a second at first, growing to a minute. */
   readonly retryPolicy?: RetryPolicy;
 }
@@ -35,6 +38,10 @@ export interface SupervisorOptions extends WorkerCommand {
 interface Place {
   readonly number: number;
   worker: WorkerProcess | undefined;
+  /** Settles when the one that was started for it has started or ended. */
+  coming: Promise<void> | undefined;
+  /** Whether its worker did not say in time how it stands. */
+  silent: boolean;
   /** How many times in a row it has ended unasked. */
   failures: number;
   since: number;
@@ -50,6 +57,8 @@ export class WorkerSupervisor extends Service {
   readonly #alive = new Map<WorkerProcess, Deferred<void>>();
   #started: Promise<unknown> | undefined;
   #rolling: Promise<void> | undefined;
+  /** Whether somebody wants them replaced while they are being replaced. */
+  #again = false;
 
   constructor(options: SupervisorOptions) {
     super();
@@ -57,7 +66,8 @@ export class WorkerSupervisor extends Service {
     this.#retryPolicy = options.retryPolicy ?? backoffPolicy({ initialDelay: 0.25, factor: 2 });
     this.#places = Array.from({ length: options.workers }, (_, index) => ({
       number: index + 1,
-      ...{ worker: undefined, failures: 0, since: 0, retry: undefined },
+      ...{ worker: undefined, coming: undefined, silent: false },
+      ...{ failures: 0, since: 0, retry: undefined },
     }));
   }
 
@@ -68,16 +78,22 @@ export class WorkerSupervisor extends Service {
 
   /** How the workers stand that say so in time. */
   async reports(): Promise<ProcessMetrics[]> {
-    const { clock } = this.#options;
-    const asked = this.#places.map(({ worker }) => worker?.report(clock, ANSWER));
+    const asked = this.#places.map(async (place) => {
+      const report = await place.worker?.report(ANSWER);
+      place.silent = report === null;
+      return report;
+    });
     return (await Promise.all(asked)).filter((report) => report !== null && report !== undefined);
   }
 
   /** Why not all of it can serve; null when it can. */
   notReady(): string | null {
-    const missing = this.#places.filter(({ worker }) => worker === undefined);
-    if (missing.length === 0) return null;
-    return `worker ${missing.map(({ number }) => number).join(', ')} does not run`;
+    const those = (is: (place: Place) => boolean): string =>
+      this.#places.flatMap((place) => (is(place) ? place.number : [])).join(', ');
+    const missing = those(({ worker }) => worker === undefined);
+    const silent = those(({ worker, silent }) => worker !== undefined && silent);
+    if (missing !== '') return `worker ${missing} does not run`;
+    return silent === '' ? null : `worker ${silent} does not answer`;
   }
 
   /** Fires when all have started; fails with what the first that could not has said. */
@@ -100,30 +116,41 @@ export class WorkerSupervisor extends Service {
     process.off('SIGHUP', this.#onHangUp);
     for (const place of this.#places) if (place.retry?.active()) place.retry.cancel();
     await Promise.all([...this.#alive.keys()].map((worker) => this.#end(worker)));
-    for (const address of this.#sockets.keys()) removeFile(address);
-    this.#sockets.clear();
+    for (const address of [...this.#sockets.keys()]) this.#drop(address);
   }
 
-  /** Replaces all workers, one after the other: each goes once the one that takes its place has started. One that cannot leaves the old one where it is, and ends the matter. */
+  /**
+   * Replaces all workers, one after the other: each goes once the one that takes its place has started. One that cannot leaves the old one where it is, and ends the matter.
+   * Asked for while that is going on, it is done once more afterwards: what has changed since then is for all of them.
+   */
   restart(): Promise<void> {
-    this.#rolling ??= Promise.resolve(this.#started)
-      .then(() => this.#roll())
-      .catch(() => {
-        // That they could not start is told where they were started.
-      })
-      .finally(() => {
-        this.#rolling = undefined;
-      });
+    this.#again = true;
+    this.#rolling ??= this.#rollWhileAsked().finally(() => {
+      this.#rolling = undefined;
+    });
     return this.#rolling;
   }
 
   readonly #onHangUp = (): void => {
-    void this.restart();
+    this.restart().catch((error) => log.failure('Cannot replace the workers', error));
   };
+
+  async #rollWhileAsked(): Promise<void> {
+    try {
+      await this.#started;
+    } catch {
+      return; // that they could not start is told where they were started
+    }
+    while (this.#again && this.running) {
+      this.#again = false;
+      await this.#roll();
+    }
+  }
 
   async #roll(): Promise<void> {
     log.info('Replacing all workers');
     for (const place of this.#places) {
+      await place.coming?.catch(() => {}); // it is told where it was started
       if (!this.running) return;
       const old = place.worker;
       if (place.retry?.active()) place.retry.cancel();
@@ -140,26 +167,42 @@ export class WorkerSupervisor extends Service {
       }
       if (old !== undefined && this.#alive.has(old)) await this.#end(old);
     }
+    for (const address of [...this.#sockets.keys()]) {
+      if (!this.#places.some(({ worker }) => worker?.addresses.has(address))) this.#drop(address);
+    }
     log.info('All workers are replaced');
   }
 
   /** Starts one for a place, which is its from when it has started. */
-  async #start(place: Place): Promise<void> {
+  #start(place: Place): Promise<void> {
+    const coming = this.#bring(place).finally(() => {
+      place.coming = undefined;
+    });
+    place.coming = coming;
+    return coming;
+  }
+
+  async #bring(place: Place): Promise<void> {
+    if (!this.running) throw new CancelledError(`Worker ${place.number} is not needed any more`);
     const { clock } = this.#options;
+    let here = false;
     const { number } = place;
     const ready = new Deferred<void>();
     const ended = new Deferred<void>();
     const worker = new WorkerProcess(number, this.#options, this.#sockets, {
       bound: (address, socket) => this.#keep(address, socket),
       started: () => {
+        if (worker.stopping) return; // too late
+        here = true;
         place.worker = worker;
+        place.silent = false;
         place.since = clock.seconds();
         log.info('Worker {number} has started: process {pid}', { number, pid: worker.pid });
         ready.callback();
       },
       ended: (_, how, text) => {
         this.#alive.delete(worker);
-        if (!worker.started) ready.errback(failure(worker, how, text));
+        if (!here) ready.errback(failure(worker, how, text));
         else if (!worker.stopping) this.#lost(place, worker, how);
         if (place.worker === worker) place.worker = undefined;
         ended.callback();
@@ -175,13 +218,22 @@ export class WorkerSupervisor extends Service {
     else others.push(socket);
   }
 
+  /** Closes the sockets of an address everywhere, since nobody listens there. */
+  #drop(address: string): void {
+    for (const worker of this.#alive.keys()) worker.drop(address);
+    this.#sockets.get(address)?.forEach(closeHandle);
+    this.#sockets.delete(address);
+    removeFile(address, this.#options.root ?? null);
+  }
+
   /** One has ended that was not asked to. */
   #lost(place: Place, worker: WorkerProcess, how: string): void {
     log.error('Worker {number} (process {pid}) has ended with {how}', {
       ...{ number: worker.number, pid: worker.pid, how },
     });
     if (this.#options.clock.seconds() - place.since >= HEALTHY) place.failures = 0;
-    if (place.worker === worker) this.#retry(place);
+    // Where another one is about to take its place, that one's end decides.
+    if (place.worker === worker && place.coming === undefined) this.#retry(place);
   }
 
   #retry(place: Place): void {
@@ -194,6 +246,7 @@ export class WorkerSupervisor extends Service {
     });
     place.retry = this.#options.clock.callLater(delay, () => {
       this.#start(place).catch((reason) => {
+        if (!this.running) return;
         log.error('Worker {number} cannot start: {reason}', { number: place.number, reason });
         this.#retry(place);
       });
@@ -220,9 +273,25 @@ function failure(worker: WorkerProcess, how: string, text: string): Error {
   return new StartError(`Worker ${worker.number} has not started: ${reason}`);
 }
 
-/** What a UNIX socket leaves behind, which none of the workers may remove. */
-function removeFile(address: string): void {
+/**
+ * What a UNIX socket leaves behind, which none of the workers may remove.
+ * @param root the root directory of those who have bound it; what leads out of there is left alone
+ */
+function removeFile(address: string, root: string | null): void {
   const path = /^unix:([^\0].*)$/s.exec(address)?.[1];
   if (path === undefined || process.platform === 'win32') return;
-  for (const file of [path, `${path}.lock`]) rmSync(file, { force: true });
+  const file = root === null ? path : fileWithin(root, path);
+  if (file === null) return;
+  for (const each of [file, `${file}.lock`]) rmSync(each, { force: true });
+}
+
+function fileWithin(root: string, path: string): string | null {
+  try {
+    const [top, inside] = [realpathSync(root), join(root, resolve('/', path))];
+    const folder = realpathSync(dirname(inside));
+    const isWithin = folder === top || folder.startsWith(top.endsWith(sep) ? top : `${top}${sep}`);
+    return isWithin ? join(folder, basename(inside)) : null;
+  } catch {
+    return null; // the folder has gone
+  }
 }

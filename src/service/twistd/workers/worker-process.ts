@@ -21,7 +21,13 @@ export interface WorkerCommand {
   readonly directory: string;
   /** Where what a worker writes goes, line by line; null for this process's own streams. */
   readonly log: ((lines: string) => void) | null;
+  readonly clock: ReactorTime;
+  /** How a process is started; default: as node does. */
+  readonly spawn?: typeof spawn | undefined;
 }
+
+/** Seconds that what a worker has started may keep its streams open after its end. */
+const LAST_WORDS = 1;
 
 export class WorkerProcess {
   readonly number: number;
@@ -29,7 +35,10 @@ export class WorkerProcess {
   started = false;
   /** Whether it has been told to stop. */
   stopping = false;
+  /** Where it listens. */
+  readonly addresses = new Set<string>();
   readonly #child: ChildProcess;
+  readonly #clock: ReactorTime;
   #failure = '';
   #questions = 0;
   readonly #answers = new Map<number, (metrics: ProcessMetrics | null) => void>();
@@ -37,13 +46,14 @@ export class WorkerProcess {
   /** Starts it, with all sockets that there are. */
   constructor(
     number: number,
-    { argv, directory, log }: WorkerCommand,
+    { argv, directory, log, clock, spawn: make = spawn }: WorkerCommand,
     sockets: ReadonlyMap<string, readonly SharedListener[]>,
     listener: WorkerListener,
   ) {
     this.number = number;
+    this.#clock = clock;
     const out = log === null ? 'inherit' : 'pipe';
-    const child = spawn(process.execPath, [...process.execArgv, process.argv[1] ?? '', ...argv], {
+    const child = make(process.execPath, [...process.execArgv, process.argv[1] ?? '', ...argv], {
       cwd: directory,
       stdio: ['ignore', out, out, 'ipc'],
       // What a terminal sends to all it has started is for the supervisor, which passes it on.
@@ -59,13 +69,16 @@ export class WorkerProcess {
     child.on('message', (message, socket) => {
       if (!isMessage(message)) return;
       const said = message as FromWorker; // nobody else says such things
-      if (said.strand === 'bound' && typeof socket === 'object') {
+      if (said.strand === 'bound' && typeof socket === 'object' && socket !== null) {
+        this.addresses.add(said.address);
         listener.bound(said.address, socket);
+      } else if (said.strand === 'taken') {
+        this.addresses.add(said.address);
       } else if (said.strand === 'failed') {
         this.#failure = said.text;
       } else if (said.strand === 'report') {
         this.#answers.get(said.question)?.(said.metrics);
-      } else if (said.strand === 'started') {
+      } else if (said.strand === 'started' && !this.started) {
         this.started = true;
         listener.started(this);
       }
@@ -77,9 +90,17 @@ export class WorkerProcess {
       for (const answer of this.#answers.values()) answer(null);
       listener.ended(this, how, this.#failure);
     };
-    child.once('error', (error) => ended(error.message));
-    // Not before all that it has said was heard.
-    child.once('close', (code, signal) => ended(signal ?? `code ${code}`));
+    // Also that it could not be signalled, by which it has not ended.
+    child.on('error', (error) => void (child.pid === undefined && ended(error.message)));
+    child.once('exit', (code, signal) => {
+      const how = signal ?? `code ${code}`;
+      const late = clock.callLater(LAST_WORDS, () => ended(how));
+      // Not before all that it has said was heard.
+      child.once('close', () => {
+        if (late.active()) late.cancel();
+        ended(how);
+      });
+    });
     for (const [address, all] of sockets) {
       for (const socket of all) this.#send({ strand: 'socket', address }, socket);
     }
@@ -91,10 +112,10 @@ export class WorkerProcess {
   }
 
   /** How it stands; null when it does not say within `timeout` seconds. */
-  report(clock: ReactorTime, timeout: number): Promise<ProcessMetrics | null> {
+  report(timeout: number): Promise<ProcessMetrics | null> {
     const question = ++this.#questions;
     return new Promise((resolve) => {
-      const late = clock.callLater(timeout, () => answered(null));
+      const late = this.#clock.callLater(timeout, () => answered(null));
       const answered = (metrics: ProcessMetrics | null): void => {
         if (!this.#answers.delete(question)) return;
         if (late.active()) late.cancel();
@@ -103,6 +124,11 @@ export class WorkerProcess {
       this.#answers.set(question, answered);
       this.#send({ strand: 'report', question });
     });
+  }
+
+  /** Has it close what it was given of an address. */
+  drop(address: string): void {
+    this.#send({ strand: 'drop', address });
   }
 
   stop(): void {

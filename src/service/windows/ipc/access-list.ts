@@ -21,8 +21,11 @@ export type Trustee =
  */
 export type AccessRight = 'connect' | 'use' | 'all' | 'read' | 'write' | number;
 
+/** One line of an access list: who may do what, or may not (Windows: an ACE). */
 export interface AccessEntry {
+  /** Whom it is for. */
   readonly who: Trustee;
+  /** What they may do. */
   readonly may: AccessRight;
   /** Refuses it instead; refusals go first. */
   readonly deny?: boolean;

@@ -38,6 +38,7 @@ interface PendingControl {
   readonly answer: Deferred<number>;
 }
 
+/** A process that `MemoryScm` started: no process at all, but what the function gets that stands for the program. */
 export class MemoryScmProcess implements ScmProcessApi {
   readonly pid: number;
   readonly imagePath: string;
