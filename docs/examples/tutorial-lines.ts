@@ -36,8 +36,7 @@ export class NoteTaker extends TimeoutMixin(LineReceiver) {
 }
 
 const notes: string[] = [];
-const factory = new Factory<NoteTaker>();
-factory.protocol = () => new NoteTaker(notes);
+const factory = Factory.forProtocol(NoteTaker, notes);
 
 export const application = Application('notes');
 const port = Number(process.env['PORT'] ?? 8007);

@@ -10,6 +10,8 @@ export interface Base {
   readonly text: string;
   /** What it names: `X` of `X<T>`, and of `Partial<X>` too. */
   readonly name: string;
+  /** Names of members that `Omit` leaves out. */
+  readonly without: readonly string[];
 }
 
 /** A member of a class or interface; of a method with several signatures, all. */
@@ -102,7 +104,15 @@ function endOf(text: string, from: number): number {
     if ('{(['.includes(what)) depth += 1;
     else if ('})]'.includes(what)) {
       depth -= 1;
-      if (depth === 0 && braced && what === '}') return token.index + 1;
+      // What a class begins with may have braces too, but more behind them on the line.
+      if (
+        depth === 0 &&
+        braced &&
+        what === '}' &&
+        /^[ \t]*(?:\n|$)/.test(text.slice(token.index + 1))
+      ) {
+        return token.index + 1;
+      }
     }
   }
   return text.length;
@@ -235,7 +245,14 @@ function basesIn(head: string): Base[] {
   ).flatMap(([relation, list]) =>
     list === undefined
       ? []
-      : split(list, ',').map((text) => ({ relation, text, name: namedBy(text) })),
+      : split(list, ',').map((text) => ({
+          relation,
+          text,
+          name: namedBy(text),
+          without: /\bOmit</.test(text)
+            ? [...text.matchAll(/['"]([^'"]+)['"]/g)].map(([, left = '']) => left)
+            : [],
+        })),
   );
 }
 
@@ -269,6 +286,7 @@ function memberOf(signature: string, doc: string): Member | null {
   const rest = signature.slice(modifiers.length);
   const has = (modifier: string) => modifiers.split(' ').includes(modifier);
   if (has('private') || rest.startsWith('#')) return null;
+  if (/^\[(?!Symbol\.|inspect\.|\w+:)[\w.]+\]/.test(rest)) return null; // a symbol that is nobody else's
   const [all = '', quoted = '', optional] =
     /^(\[[^\]]*\]|[\w$]+|"[^"]*"|'[^']*')(\?)?/.exec(rest) ?? [];
   const name = quoted.replace(/^["']|["']$/g, '');
@@ -281,7 +299,7 @@ function memberOf(signature: string, doc: string): Member | null {
     signatures: [signature],
     docs: doc === '' ? [] : [doc],
   };
-  if (name === '' || (name === 'new' && called)) {
+  if (name === '' || (name === 'new' && /^ ?[<(]/.test(behind))) {
     return { ...shared, name: name === '' ? '(call)' : 'new', kind: 'signature', type: '' };
   }
   if (name === 'constructor') return { ...shared, name, kind: 'constructor', type: '' };

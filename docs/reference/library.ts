@@ -1,6 +1,12 @@
 /** Declaration files that refer to each other: what each exports, what a name means in it, and what a member inherits. */
 import { posix } from 'node:path';
-import { type Declaration, type Member, type Module, readModule } from './declarations.ts';
+import {
+  type Base,
+  type Declaration,
+  type Member,
+  type Module,
+  readModule,
+} from './declarations.ts';
 
 /** A declaration, and where it is. */
 export interface Found {
@@ -12,6 +18,18 @@ export interface Found {
 export function keyOf({ declaration, file }: Found): string {
   return `${file}#${declaration.name}`;
 }
+
+/** Members that mean the same wherever they are. */
+const USUAL: ReadonlyMap<string, string> = new Map([
+  ['code', 'What kind of error it is, for programs: it stays the same when messages change.'],
+  ['toString', 'What it is, for logs.'],
+  ['[inspect.custom]', "What Node's `inspect` and `console.log` show of it."],
+  ['[Symbol.asyncDispose]', 'What `await using` does at the end of its block: closes it.'],
+  ['[Symbol.asyncIterator]', 'For `for await`.'],
+  ['[Symbol.dispose]', 'What `using` does at the end of its block: closes it.'],
+  ['[Symbol.iterator]', 'For `for ... of`: what it has, one by one.'],
+  ['[Symbol.toStringTag]', 'The name that `Object.prototype.toString` shows.'],
+]);
 
 /** Declaration files by their paths. Each is read once, when it is first wanted. */
 export class Library {
@@ -39,7 +57,6 @@ export class Library {
     if (known !== undefined) return known;
     const found = new Map<string, Found>();
     this.#exports.set(file, found);
-    const explicit = new Set<string>();
     for (const { from, names, as } of this.module(file).exports) {
       const target = from === undefined ? undefined : targetOf(file, from);
       if (from !== undefined && target === undefined) continue; // another package's
@@ -54,7 +71,6 @@ export class Library {
           members: [],
         };
         found.set(as, { declaration, file: target ?? file });
-        explicit.add(as);
       } else if (names === null) {
         for (const [name, each] of this.exportsOf(target ?? file)) {
           if (!found.has(name) && name !== 'default') found.set(name, each);
@@ -63,8 +79,7 @@ export class Library {
         for (const [there, here] of names) {
           const each =
             target === undefined ? this.resolve(file, there) : this.exportsOf(target).get(there);
-          if (each === undefined || explicit.has(here)) continue;
-          explicit.add(here);
+          if (each === undefined) continue;
           found.set(here, each);
         }
       }
@@ -83,14 +98,20 @@ export class Library {
     return target === undefined ? undefined : this.exportsOf(target).get(imported.name);
   }
 
-  /** What a class or interface is made of, as far as it is from here. */
-  basesOf({ declaration, file }: Found): Found[] {
-    const names =
-      declaration.kind === 'class' || declaration.kind === 'interface'
-        ? declaration.bases.map(({ name }) => [file, name] as const)
-        : // A type, or the value that a mixin makes: all that it names.
-          namedIn(declaration.head, file);
-    return names.flatMap(([where, name]) => {
+  /** What a class or interface is made of, as far as it is from here; members that `Omit` leaves out are not among those of the base. */
+  basesOf({ declaration, file }: Found, relation?: Base['relation']): Found[] {
+    if (declaration.kind === 'class' || declaration.kind === 'interface') {
+      return declaration.bases
+        .filter((base) => relation === undefined || base.relation === relation)
+        .flatMap(({ name, without }) => {
+          const base = this.resolve(file, name);
+          if (base === undefined) return [];
+          const members = base.declaration.members.filter((each) => !without.includes(each.name));
+          return [{ file: base.file, declaration: { ...base.declaration, members } }];
+        });
+    }
+    // A type, or the value that a mixin makes: all that it names.
+    return namedIn(declaration.head, file).flatMap(([where, name]) => {
       const base = this.resolve(where, name);
       return base === undefined || keyOf(base) === keyOf({ declaration, file }) ? [] : [base];
     });
@@ -98,7 +119,14 @@ export class Library {
 
   /** The docstrings of a member: its own, or those of the nearest base that has any. */
   docsOf(owner: Found, member: Member): readonly string[] {
-    return member.docs.length > 0 ? member.docs : this.#inherited(owner, member, new Set());
+    if (member.docs.length > 0) return member.docs;
+    const inherited = this.#inherited(owner, member, new Set());
+    if (inherited.length > 0) return inherited;
+    const usual = USUAL.get(member.name);
+    const isError =
+      member.name === 'code' &&
+      /^(?:readonly )?code.*(string|ERR_)/.test(member.signatures[0] ?? '');
+    return usual !== undefined && (member.name !== 'code' || isError) ? [usual] : [];
   }
 
   #inherited(owner: Found, member: Member, seen: Set<string>): readonly string[] {

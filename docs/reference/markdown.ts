@@ -166,7 +166,7 @@ export function defaultIn(doc: string): { readonly value: string; readonly rest:
   const from = found.index + found[0].length;
   const behind = doc.slice(from);
   const quoted = /^(?:`[^`]*`|'(?:[^'\\]|\\.)*'|"[^"]*")/.exec(behind)?.[0];
-  const words = quoted ?? /^[\s\S]*?(?=[.,;:)](?:\s|$)|$)/.exec(behind)?.[0] ?? '';
+  const words = quoted ?? /^[\s\S]*?(?=[.,;:](?:\s|$)|\s?[()]|$)/.exec(behind)?.[0] ?? '';
   const value = words.replace(/\s+/g, ' ').trim();
   const before = doc.slice(0, found.index);
   const after = behind.slice(words.length);

@@ -38,6 +38,11 @@ const GROUPS: ReadonlyArray<readonly [title: string, page: string, kinds: readon
   ['Types', 'types', ['type']],
 ];
 
+/** What a word of prose means, whatever is exported under that name. */
+const LANGUAGE: ReadonlySet<string> = new Set(
+  'Array Boolean Buffer Date Error Map Number Object Promise Set String Symbol'.split(' '),
+);
+
 /** The whole reference. */
 export class Reference {
   readonly #library: Library;
@@ -117,7 +122,18 @@ export class Reference {
     );
   }
 
-  /** Links from a page: names as the file of `found` has them, or as they are exported; `name` alone is a member too. */
+  /** Links of signatures: names as the file of `found` has them. */
+  #types(page: string, found: Found): Link {
+    return (name) => {
+      const target = this.#library.resolve(found.file, name);
+      const place = target === undefined ? undefined : this.#places.get(keyOf(target));
+      return place === undefined || (place.page === page && place.anchor === '')
+        ? undefined
+        : pathTo(page, place);
+    };
+  }
+
+  /** Links of prose: names as the file of `found` has them, or as they are exported; `name` alone is a member too. */
   #link(page: string, found: Found | null): Link {
     return (name) => {
       const [first = '', member] = name.split('.');
@@ -127,13 +143,12 @@ export class Reference {
       }
       const target =
         (found === null ? undefined : this.#library.resolve(found.file, first)) ??
-        this.#named.get(first);
+        (LANGUAGE.has(first) ? undefined : this.#named.get(first));
       const place = target == null ? undefined : this.#places.get(keyOf(target));
       if (target == null || place === undefined) return undefined;
       const has = target.declaration.members.some((each) => each.name === member);
-      const anchor = member !== undefined && has ? member : place.anchor;
-      const path = page === place.page ? '' : posix.relative(posix.dirname(page), place.page);
-      return anchor === '' ? path || undefined : `${path}#${anchor}`;
+      const path = pathTo(page, has && member !== undefined ? { ...place, anchor: member } : place);
+      return path === '' ? undefined : path;
     };
   }
 
@@ -161,7 +176,7 @@ export class Reference {
       const title = relation === 'extends' ? 'Extends' : 'Implements';
       return these.length === 0
         ? []
-        : [`${title} ${these.map(({ text }) => code(text, link)).join(', ')}.`];
+        : [`${title} ${these.map(({ text }) => code(text, this.#types(page, found))).join(', ')}.`];
     });
     const members = this.#membersOf(found);
     const properties = members.filter(([, member]) => member.kind === 'property');
@@ -175,15 +190,16 @@ export class Reference {
       fenced(head),
       ...made,
       prose(docs, link),
-      ...this.#table(properties, link),
+      ...this.#table(properties, page, link),
+      ...(others.length === 0 ? [] : [`## ${sectionOf(others.map(([, member]) => member))}`]),
+      ...others.map(([owner, member]) => this.#member(owner, member, page, link)),
       ...this.#inheritedNames(found, page),
-      ...others.map(([owner, member]) => this.#member(owner, member, link)),
     ]
       .filter((part) => part !== '')
       .join('\n\n')}\n`;
   }
 
-  #table(properties: ReadonlyArray<readonly [Found, Member]>, link: Link): string[] {
+  #table(properties: ReadonlyArray<readonly [Found, Member]>, page: string, link: Link): string[] {
     if (properties.length === 0) return [];
     const rows = properties.map(([owner, member]) => {
       const docs = this.#library.docsOf(owner, member);
@@ -195,7 +211,7 @@ export class Reference {
       const shown = `${member.static ? 'static ' : ''}${member.name}${optional ? '?' : ''}`;
       return {
         name: `<a id="${anchorOf(member)}"></a>${code(shown, () => undefined)}`,
-        type: code(member.type, link),
+        type: code(member.type, this.#types(page, owner)),
         value: cell(inline(value, link)),
         text: cell(prose([rest], link)),
       };
@@ -206,8 +222,8 @@ export class Reference {
         `| ${[name, type, ...(defaults ? [value] : []), text].join(' | ')} |`,
     );
     const header = defaults
-      ? '| name | type | default | |\n|---|---|---|---|'
-      : '| name | type | |\n|---|---|---|';
+      ? '| name | type | default | description |\n|---|---|---|---|'
+      : '| name | type | description |\n|---|---|---|';
     return [`## Properties\n\n${header}\n${lines.join('\n')}`];
   }
 
@@ -216,9 +232,8 @@ export class Reference {
     const own = new Set(this.#membersOf(found).map(([, { name }]) => name));
     const lines: string[] = [];
     const visit = (from: Found) => {
-      for (const { relation, name } of from.declaration.bases) {
-        const base = relation === 'extends' ? this.#library.resolve(from.file, name) : undefined;
-        if (base === undefined || !isPaged(base.declaration)) continue;
+      for (const base of this.#library.basesOf(from, 'extends')) {
+        if (!isPaged(base.declaration)) continue;
         const place = this.#places.get(keyOf(base));
         const names = base.declaration.members.filter(
           (member) => !own.has(member.name) && member.kind !== 'constructor',
@@ -236,9 +251,9 @@ export class Reference {
     return lines.length === 0 ? [] : [`## Inherited\n\n${lines.join('\n\n')}`];
   }
 
-  #member(owner: Found, member: Member, link: Link): string {
+  #member(owner: Found, member: Member, page: string, link: Link): string {
     const signatures = member.signatures.map((signature) => `${undent(signature)};`).join('\n');
-    const types = typesIn(signatures, link);
+    const types = typesIn(signatures, this.#types(page, owner));
     const title = member.kind === 'method' ? `${member.name}()` : member.name;
     const heading = `### ${member.static ? 'static ' : ''}${code(title, () => undefined)}`;
     return [
@@ -255,15 +270,26 @@ export class Reference {
   #section(name: string, found: Found, page: string): string {
     const link = this.#link(page, found);
     const { head, docs } = found.declaration;
-    const types = typesIn(head.replaceAll(found.declaration.name, ''), link);
+    const types = typesIn(head, this.#types(page, found)).filter(
+      (type) => type !== `[${found.declaration.name}](#${name})`,
+    );
     return `${[
       `<a id="${name}"></a>\n\n## ${name}`,
       fenced(head),
       ...(types.length === 0 ? [] : [`Types: ${types.join(', ')}.`]),
       prose(docs, link),
+      ...this.#contents(found, page),
     ]
       .filter((part) => part !== '')
       .join('\n\n')}\n`;
+  }
+
+  /** Of a namespace: where what is in it is described. */
+  #contents({ declaration, file }: Found, page: string): string[] {
+    const entry = this.#entries.find((each) => each.file === file);
+    if (declaration.kind !== 'namespace' || entry === undefined) return [];
+    const index = posix.join(entry.folder, 'index.md');
+    return [`All of [${entry.name}](${posix.relative(posix.dirname(page), index)}).`];
   }
 
   #index(entry: Entry): string {
@@ -318,6 +344,19 @@ function placeOf({ folder }: Entry, name: string, declaration: Declaration): Pla
   return isPaged(declaration)
     ? { page: posix.join(folder, `${name}.md`), anchor: '' }
     : { page: posix.join(folder, `${group}.md`), anchor: name };
+}
+
+/** What constructors, methods and signatures stand under. */
+function sectionOf(members: readonly Member[]): string {
+  const made = members.some(({ kind }) => kind === 'constructor' || kind === 'signature');
+  const does = members.some(({ kind }) => kind === 'method');
+  if (!made) return 'Methods';
+  return does ? 'Constructor and methods' : 'Constructor';
+}
+
+function pathTo(page: string, place: Place): string {
+  const path = page === place.page ? '' : posix.relative(posix.dirname(page), place.page);
+  return place.anchor === '' ? path : `${path}#${place.anchor}`;
 }
 
 function anchorOf(member: Member): string {

@@ -84,12 +84,15 @@ export interface DriverConnection {
   /** Runs one statement whose rows are fetched `pageSize` at a time as they are asked for, at constant memory on this side. */
   stream(sql: string, params: Params | undefined, pageSize: number): Eventually<RowPages>;
 
+  /** Begins a transaction. */
   begin(options: BeginOptions): Eventually<unknown>;
+  /** Commits it. */
   commit(): Eventually<unknown>;
   /** Ends the transaction, undoing it. Not called when there is none. */
   rollback(): Eventually<unknown>;
   /** `name` is a plain identifier, the pool's own. */
   savepoint(name: string): Eventually<unknown>;
+  /** Forgets a savepoint, and keeps what came after it. */
   releaseSavepoint(name: string): Eventually<unknown>;
   /** Undoes what came after the savepoint, and keeps the transaction. */
   rollbackToSavepoint(name: string): Eventually<unknown>;
@@ -181,6 +184,8 @@ export type DriverFactory = (options: DriverOptions) => Eventually<Driver>;
 
 /** What a driver's module exports: `createDriver`, or that as `default`. */
 export interface DriverModule {
+  /** Makes the driver. */
   readonly createDriver?: DriverFactory;
+  /** Makes the driver, where there is no `createDriver`. */
   readonly default?: DriverFactory;
 }

@@ -7,34 +7,63 @@ import type { PoolMetrics } from './pool/stats.ts';
 
 /** Options of a `ConnectionPool`. Times are in seconds, fractions allowed; null means "never" or "no limit". What does not start with `cp_` goes to the driver. */
 export interface PoolOptions {
+  /** Connections kept open when nobody wants one, so that the next call need not wait; held to `cp_max`. Default 3. */
   readonly cp_min?: number;
+  /** Connections at most: a database is fastest with few, and refuses too many. Default 5. */
   readonly cp_max?: number;
+  /** What messages, the log and metrics call it. Default `'pool'`. */
   readonly cp_name?: string;
+  /** Keeps time, starts the pool when it runs, and closes it when it stops. Default: the process's. */
   readonly cp_reactor?: PoolReactor;
+  /** Logs each statement at level debug, without its parameters. Default `false`. */
   readonly cp_noisy?: boolean;
+  /** Called with each new connection before anybody gets it: session settings, functions, pragmas. May return a Deferred or promise. Default `null`. */
   readonly cp_openfun?: OpenFunction | null;
+  /** A call whose connection broke fails with `ConnectionLost`, with the driver's error as its cause; `false` hands out the driver's error. Default `true`. */
   readonly cp_reconnect?: boolean;
+  /** The statement by which an idle connection is tried. Default: the driver's. */
   readonly cp_good_sql?: string | null;
+  /** Wait for a connection at most: a forgotten connection must become an error, not silence. Default 30. */
   readonly cp_acquire_timeout?: number | null;
+  /** Calls that may wait beyond those for which a connection can still be opened: a queue without end only hides that the database does not keep up. Default 10000. */
   readonly cp_max_waiting?: number;
+  /** Deadline for a new connection, from looking up the name to being let in; one that arrives later is closed. Default 15. */
   readonly cp_connect_timeout?: number;
+  /** A connection that was idle longer is tried before it is handed out: servers and firewalls drop idle ones without a word. Default 0.5. */
   readonly cp_validate_after?: number | null;
+  /** How long such a trial may take: a dead network gives no answer at all. Default 5. */
   readonly cp_validate_timeout?: number;
+  /** Idle time after which a connection beyond `cp_min` is closed: a peak need not cost for ever. Default 600. */
   readonly cp_idle_timeout?: number | null;
+  /** Age at which a connection is replaced when it comes back: it lets load move to new servers, and servers free memory. Default 1800. */
   readonly cp_max_lifetime?: number | null;
+  /** Share of `cp_max_lifetime` by which the life of each is shortened at random: those opened together must not end together. Default 0.1. */
   readonly cp_lifetime_jitter?: number;
+  /** How often a connection is handed out before it is replaced, for servers that leak memory. Default null. */
   readonly cp_max_uses?: number | null;
+  /** Wait after a failed attempt to connect; doubles with each, half of it left to chance. Default 0.1. */
   readonly cp_backoff?: number;
+  /** The longest such wait: how long after a server is back it may take to be noticed. Default 5. */
   readonly cp_backoff_max?: number;
+  /** Time after which whoever holds a connection is logged with the stack that acquired it; costs a stack trace for each call. Default null. */
   readonly cp_leak_after?: number | null;
+  /** Time for each statement, unless the call says otherwise; it is then cancelled in the database. Default null. */
   readonly cp_statement_timeout?: number | null;
+  /** How long a cancelled statement has to stop before its connection is dropped. Default 5. */
   readonly cp_cancel_timeout?: number;
+  /** Silence on a running statement after which the database is asked, by another connection, whether it still works on it; if not, the connection is dropped. Default 60. */
   readonly cp_watchdog?: number | null;
+  /** How long `close` waits for what runs before it takes the connections away. Default 30. */
   readonly cp_close_timeout?: number | null;
+  /** How often an interaction that lost against another one (serialization failure, deadlock) is done again; 0 because its function must bear being called twice. Default 0. */
   readonly cp_retries?: number;
+  /** Wait before the first such retry; doubles with each, half of it left to chance. Default 0.01. */
   readonly cp_retry_delay?: number;
+  /** The longest such wait. Default 1. */
   readonly cp_retry_delay_max?: number;
+  /** Rows fetched at a time by `stream`: memory against round trips. Default 256. */
   readonly cp_page_size?: number;
+  /** An object with methods that hear of every wait, use, opening and failure. Default `null`. */
   readonly cp_metrics?: PoolMetrics | null;
 }
 

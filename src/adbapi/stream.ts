@@ -55,6 +55,7 @@ export class RowStream<R extends object = Row>
     return this;
   }
 
+  /** The next row. */
   next(): Promise<IteratorResult<R, undefined>> {
     const row = this.#page[this.#index];
     if (row !== undefined && this.#state === 'open') {

@@ -25,6 +25,7 @@ const STRAGGLERS = 8;
 
 /** What a `WorkerDriver` is made of. */
 export interface WorkerDriverOptions {
+  /** The driver's name, for people, logs and metrics. */
   readonly name: string;
   /** Where it connects to, for people and logs. Never a secret. */
   readonly where: string;
@@ -36,9 +37,11 @@ export interface WorkerDriverOptions {
   readonly options: unknown;
   /** What the library's errors mean; that a thread died is known. Default: all are 'other'. */
   readonly classify?: (error: unknown) => ErrorKind;
+  /** How many connections there may be at most. Default: as many as the pool says. */
   readonly maxConnections?: number;
   /** How many statements may be on their way to one thread. Default 64; 1 when statements are slow. */
   readonly pipeline?: number;
+  /** The statement by which an idle connection is tried. Default 'select 1'. */
   readonly goodSql?: string;
   /**
    * How many threads that were told to end may still work, as one does whose library cannot be interrupted. While there are as many, no other is started, so that calls which are given up again

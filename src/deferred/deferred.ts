@@ -43,7 +43,9 @@ type Nothing = null | undefined;
 
 /** The arguments that the functions of a pair get besides the result. */
 export interface PairArgs<A extends unknown[], B extends unknown[]> {
+  /** For the callback. */
   readonly callbackArgs?: A | Nothing;
+  /** For the errback. */
   readonly errbackArgs?: B | Nothing;
 }
 

@@ -7,6 +7,7 @@ import { maybeDeferred } from './shortcuts.ts';
 
 /** Something that was acquired, as a value that gives it back: for `using` and `await using`. Giving back twice is once. */
 export interface Held extends Disposable, AsyncDisposable {
+  /** Gives it back. Once: whatever comes after does nothing. */
   release(): void;
 }
 

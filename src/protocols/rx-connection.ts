@@ -21,8 +21,11 @@ export class ConnectionInUseError extends Error {
 
 /** Something that can be told to wait. `holdOpen`, where there is one, keeps it from closing by itself. */
 export interface Pausable {
+  /** No more is to come for now. */
   pauseProducing(): void;
+  /** It may go on. */
   resumeProducing(): void;
+  /** Keeps it open until what this returns is called. */
   holdOpen?(): () => void;
 }
 
@@ -167,12 +170,14 @@ export class Connection extends Protocol<IProtocolFactory> implements Pausable {
     this.#reader.data(data);
   }
 
+  /** The peer will send no more. */
   readConnectionLost(): void {
     this.#hasEnded = true;
     this.#settle();
     this.#closeIfEnded();
   }
 
+  /** Nothing more can be sent. */
   writeConnectionLost(): void {}
 
   override connectionLost(reason: Failure): void {

@@ -45,6 +45,7 @@ export interface Reader {
   takeRest(): Buffer;
   /** The peer sends no more. */
   ended(): void;
+  /** Nothing more comes: the input has failed. */
   failed(error: unknown): void;
 }
 

@@ -17,8 +17,11 @@ function checkIP(type: string, host: unknown, port: unknown): void {
 
 /** An IPv4 address and port. */
 export class IPv4Address {
+  /** 'TCP' or 'UDP'. */
   readonly type: IPTransportType;
+  /** The address, as text. */
   readonly host: string;
+  /** 0 to 65535. */
   readonly port: number;
 
   constructor(type: IPTransportType, host: string, port: number) {
@@ -28,6 +31,7 @@ export class IPv4Address {
     this.port = port;
   }
 
+  /** Whether `other` is an address of the same class with the same values. */
   equals(other: unknown): boolean {
     return (
       other instanceof IPv4Address &&
@@ -44,10 +48,15 @@ export class IPv4Address {
 
 /** An IPv6 address and port. `flowInfo` and `scopeID` are 0 where they say nothing; a zone may also stand in `host` (`fe80::1%eth0`). */
 export class IPv6Address {
+  /** 'TCP' or 'UDP'. */
   readonly type: IPTransportType;
+  /** The address, as text. */
   readonly host: string;
+  /** 0 to 65535. */
   readonly port: number;
+  /** The flow label (RFC 3493). */
   readonly flowInfo: number;
+  /** The zone: the number or name of an interface; 0 for none. */
   readonly scopeID: number | string;
 
   constructor(
@@ -65,6 +74,7 @@ export class IPv6Address {
     this.scopeID = scopeID;
   }
 
+  /** Whether `other` is an address of the same class with the same values. */
   equals(other: unknown): boolean {
     return (
       other instanceof IPv6Address &&
@@ -83,6 +93,7 @@ export class IPv6Address {
 
 /** A UNIX socket's path; a name that starts with NUL is in Linux's abstract namespace; null is a socket without a name. */
 export class UNIXAddress {
+  /** The path; null for a socket that has none. */
   readonly name: string | null;
 
   constructor(name: string | null) {
@@ -107,7 +118,9 @@ export class UNIXAddress {
 
 /** A host by name that has not been looked up, and a port. */
 export class HostnameAddress {
+  /** The name, as it was given. */
   readonly hostname: string;
+  /** 0 to 65535. */
   readonly port: number;
 
   constructor(hostname: string, port: number) {
@@ -118,6 +131,7 @@ export class HostnameAddress {
     this.port = port;
   }
 
+  /** Whether `other` has the same name and port. */
   equals(other: unknown): boolean {
     return (
       other instanceof HostnameAddress &&

@@ -250,11 +250,13 @@ export abstract class ReactorBase
     for (const connection of dirty) connection.flush();
   };
 
+  /** A connection stands; it is closed when the reactor stops. */
   connectionOpened(connection: StreamConnection): void {
     this.#connections.add(connection);
     this.#opened += 1;
   }
 
+  /** It is over. */
   connectionClosed(connection: StreamConnection): void {
     this.#connections.delete(connection);
     this.#checkEmpty();
@@ -264,12 +266,14 @@ export abstract class ReactorBase
     return this.#closing;
   }
 
+  /** Something else is open, such as a port; it is closed when the reactor stops. */
   opened(closable: Closable): void {
     this.#used = true;
     this.#ports.add(closable);
     if (this.#closing) setImmediate(() => closable.close());
   }
 
+  /** It is closed. */
   closed(closable: Closable): void {
     this.#ports.delete(closable);
     this.#checkEmpty();

@@ -21,6 +21,7 @@ export {
 
 /** Something that is to happen later and can be called off. */
 export interface ScheduledSlice {
+  /** It is not wanted any more. */
   cancel(): void;
 }
 

@@ -38,6 +38,7 @@ export interface UDPTransport {
   loseConnection(): Deferred<void>;
   /** Whether datagrams may be sent to a broadcast address. False unless changed. */
   getBroadcastAllowed(): boolean;
+  /** Whether datagrams may go to broadcast addresses (`SO_BROADCAST`). */
   setBroadcastAllowed(enabled: boolean): void;
 }
 
@@ -52,6 +53,7 @@ export interface MulticastTransport extends UDPTransport {
   setOutgoingInterface(addr: string): void;
   /** Whether what is sent to a group comes back to members on this host. True unless changed. Windows asks the receiver's setting, others the sender's. */
   getLoopbackMode(): boolean;
+  /** Whether what is sent to a group comes back to this host. */
   setLoopbackMode(enabled: boolean): void;
   /** How many networks a datagram to a group may cross. 1 unless changed. */
   getTTL(): number;

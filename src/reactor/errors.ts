@@ -22,7 +22,9 @@ export class BindError extends ReactorError {
 /** A port could not be listened on (Twisted: `CannotListenError(interface, port, socketError)`). */
 export class CannotListenError extends BindError {
   override readonly code = 'ERR_CANNOT_LISTEN';
+  /** The address that was to be listened on. */
   readonly interface: string;
+  /** The port, or the path. */
   readonly port: number | string;
   /** The system's error, with its own `code` such as 'EADDRINUSE'. */
   readonly socketError: Error;
@@ -55,6 +57,7 @@ export class AlreadyConnected extends ReactorError {
 /** Something that should be an IP literal of a certain family is not. */
 export class InvalidAddressError extends ReactorError {
   readonly code = 'ERR_INVALID_ADDRESS';
+  /** What was given for an address. */
   readonly address: unknown;
 
   constructor(address: unknown, message: string) {
@@ -79,6 +82,7 @@ export interface ConnectErrorOptions {
 /** An outgoing connection failed. */
 export class ConnectError extends ReactorError {
   readonly code: string = 'ERR_CONNECT';
+  /** What the system says; undefined where it was not asked. */
   readonly osError: NodeJS.ErrnoException | undefined;
 
   constructor(message = 'Could not connect', options: ConnectErrorOptions = {}) {
@@ -262,8 +266,11 @@ export class AlreadyCancelled extends ReactorError {
 /** A child exited with status 0. */
 export class ProcessDone extends ConnectionDone {
   override readonly code = 'ERR_PROCESS_DONE';
+  /** Always 0. */
   readonly exitCode = 0;
+  /** Always null. */
   readonly signal = null;
+  /** The exit code, as the system has it. */
   readonly status: number | null;
 
   constructor(status: number | null = 0) {
@@ -275,8 +282,11 @@ export class ProcessDone extends ConnectionDone {
 /** A child exited with another status, or by a signal. */
 export class ProcessTerminated extends ConnectionLost {
   override readonly code = 'ERR_PROCESS_TERMINATED';
+  /** Its exit code; null when a signal ended it. */
   readonly exitCode: number | null;
+  /** The signal that ended it, such as 'SIGTERM'; null when it ended by itself. */
   readonly signal: string | null;
+  /** What the system says, as Twisted has it: the exit code, or the number of the signal. */
   readonly status: number | null;
 
   constructor(

@@ -129,9 +129,11 @@ export interface TCPTransport extends Transport {
   getPeer(): IPv4Address | IPv6Address;
   /** Whether small writes leave at once (`TCP_NODELAY`). True unless changed: writes are coalesced before they reach the socket. */
   getTcpNoDelay(): boolean;
+  /** Changes it; see `getTcpNoDelay`. */
   setTcpNoDelay(enabled: boolean): void;
   /** Whether the kernel probes an idle peer (`SO_KEEPALIVE`). False unless changed. */
   getTcpKeepAlive(): boolean;
+  /** Changes it; see `getTcpKeepAlive`. */
   setTcpKeepAlive(enabled: boolean): void;
 }
 
@@ -199,6 +201,7 @@ export interface IProtocolFactory {
   doStart(): void;
   /** A port or connector is done with it. */
   doStop(): void;
+  /** What log lines call its connections. */
   logPrefix?(): string;
 }
 
@@ -216,6 +219,7 @@ export interface IClientFactory extends IProtocolFactory {
 
 /** One look-up under way (Twisted: `IHostResolution`). */
 export interface HostResolution {
+  /** The name that is looked up. */
   readonly name: string;
   /** Gives it up; `resolutionComplete` is not called afterwards. */
   cancel(): void;
@@ -223,7 +227,9 @@ export interface HostResolution {
 
 /** Hears the outcome of a look-up (Twisted: `IResolutionReceiver`). */
 export interface ResolutionReceiver {
+  /** The search begins: called first, and once. */
   resolutionBegan(resolution: HostResolution): void;
+  /** An address of the name. Called for each, as it is found. */
   addressResolved(address: IPv4Address | IPv6Address): void;
   /** Nothing more will come; if no address came before, the name has none. */
   resolutionComplete(): void;
@@ -231,6 +237,7 @@ export interface ResolutionReceiver {
 
 /** Turns host names into addresses (Twisted: `IHostnameResolver`). */
 export interface HostnameResolver {
+  /** Looks up a name. The addresses go to `receiver`, which hears of the beginning, of each address, and of the end. `portNumber` is put into the addresses. */
   resolveHostName(
     receiver: ResolutionReceiver,
     hostName: string,
@@ -247,7 +254,9 @@ export type TriggerPhase = 'before' | 'during' | 'after';
 
 /** Identifies a trigger so that it can be removed, once. */
 export interface TriggerID {
+  /** Its phase. */
   readonly phase: TriggerPhase;
+  /** Its event. */
   readonly event: string;
 }
 
@@ -300,6 +309,7 @@ export interface ReactorCore {
    * given as an option as well: `resolve('example.org', { timeout: 5 })`.
    */
   resolve(name: string, timeout?: ResolveTimeout | { timeout?: ResolveTimeout }): Deferred<string>;
+  /** What looks up names. */
   readonly nameResolver: HostnameResolver;
   /** Replaces the resolver and returns the one before. */
   installNameResolver(resolver: HostnameResolver): HostnameResolver;
@@ -374,6 +384,7 @@ export interface ReactorUNIX {
     factory: IProtocolFactory,
     options?: ListenUNIXOptions,
   ): ListeningPort;
+  /** Connects. Everything that can go wrong arrives at `factory.clientConnectionFailed`. */
   connectUNIX(address: string, factory: IClientFactory, options?: ConnectUNIXOptions): Connector;
 }
 
@@ -418,8 +429,12 @@ export interface StreamClientEndpoint {
 
 /** The part of a factory that a client endpoint uses; it has the type of protocol the Deferred will give. */
 export interface EndpointFactory<P extends IProtocol> {
+  /** The protocol for a new connection, or null to close it at once. */
   buildProtocol(addr: Address): P | null | undefined;
+  /** A port or connector starts to use it. */
   doStart(): void;
+  /** A port or connector is done with it. */
   doStop(): void;
+  /** What log lines call its connections. */
   logPrefix?(): string;
 }

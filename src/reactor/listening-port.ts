@@ -35,6 +35,7 @@ export abstract class ListeningPortBase implements ListeningPort, Closable {
   /** How the log names it: 'TCP port 8080'. */
   protected abstract describe(): string;
 
+  /** Whether it is open. */
   get listening(): boolean {
     return this.#handle !== undefined;
   }

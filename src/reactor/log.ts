@@ -9,10 +9,13 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'critical';
 
 /** One thing that happened. */
 export interface LogEvent {
+  /** How bad it is. */
   readonly level: LogLevel;
   /** Whose doing it is: a log prefix such as 'Echo,3,127.0.0.1', or a module's name. */
   readonly system: string;
+  /** What happened, as a sentence. */
   readonly message: string;
+  /** The error behind it. */
   readonly failure?: Failure;
   /** Further facts, for machines. */
   readonly fields?: Readonly<Record<string, unknown>>;

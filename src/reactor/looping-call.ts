@@ -32,7 +32,9 @@ const TOLERANCE = 1e-6;
  * ```
  */
 export class LoopingCall<A extends unknown[] = unknown[]> {
+  /** What is called. */
   readonly f: (...args: A) => unknown;
+  /** What it is called with. */
   readonly args: A;
   /** Where its time comes from: the reactor, unless another is put here before `start`. */
   clock: DeferredClock | undefined;

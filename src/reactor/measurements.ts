@@ -8,6 +8,7 @@ export interface Measurement {
   readonly help: string;
   /** Whether it only grows. */
   readonly type: 'counter' | 'gauge';
+  /** The number. */
   readonly value: number;
   /** What it is about, where there are several of the name. */
   readonly labels?: Readonly<Record<string, string>>;

@@ -14,6 +14,7 @@ export interface IProcessProtocol {
   processExited(reason: Failure): void;
   /** It has exited and all its descriptors are closed: the last call. `ProcessDone` or `ProcessTerminated`. */
   processEnded(reason: Failure): void;
+  /** What log lines call it. */
   logPrefix?(): string;
 }
 
@@ -24,12 +25,15 @@ export interface IProcessProtocol {
 export interface ProcessTransport extends Consumer, PushProducer {
   /** Null once it has exited, and for a program that could not be started. */
   readonly pid: number | null;
+  /** Writes all of it to standard input, one behind the other. */
   writeSequence(data: Iterable<Data>): void;
   /** @throws {RangeError} when the child has no such descriptor that can be written */
   writeToChild(childFD: number, data: Data): void;
   /** Closes standard input once everything written has left and a registered producer is done. */
   closeStdin(): void;
+  /** Closes our end of its standard output. */
   closeStdout(): void;
+  /** Closes our end of its standard error. */
   closeStderr(): void;
   /** @throws {RangeError} when the child has no pipe on that descriptor */
   closeChildFD(childFD: number): void;
@@ -52,8 +56,9 @@ export interface SpawnProcessOptions {
   env?: Readonly<Record<string, string>> | null;
   /** Working directory. Default: ours. */
   path?: string | null;
-  /** User and group to run as; POSIX only. Default: ours. */
+  /** User to run as; POSIX only. Default: ours. */
   uid?: number | null;
+  /** Group to run as; POSIX only. Default: ours. */
   gid?: number | null;
   /** A terminal instead of pipes: not supported, asking for it throws. */
   usePTY?: false;

@@ -47,8 +47,11 @@ export class ProcessOutputTooLong extends ReactorError {
 /** The program was ended by a signal; what it wrote before is here. `cause` is the `ProcessTerminated`. */
 export class ProcessSignalled extends ReactorError {
   readonly code = 'ERR_PROCESS_SIGNALLED';
+  /** The signal that ended it, such as 'SIGKILL'. */
   readonly signal: string;
+  /** What it had written to its standard output. */
   readonly out: Buffer;
+  /** What it had written to its standard error. */
   readonly err: Buffer;
 
   constructor(executable: string, signal: string, out: Buffer, err: Buffer, cause: unknown) {

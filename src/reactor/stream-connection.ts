@@ -95,6 +95,7 @@ export class StreamConnection implements Transport, StreamHandleListener {
     return this.#disconnecting;
   }
 
+  /** What is under it. */
   get handle(): StreamHandle {
     return this.#handle;
   }

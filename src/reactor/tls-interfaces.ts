@@ -21,6 +21,7 @@ export type TLSCredentials = SecureContextOptions;
 
 /** The server's side of a handshake. The same object may serve any number of connections: what is made of it is kept with it. */
 export interface ServerTLSSettings {
+  /** Certificate, key, and whom to trust. */
   readonly credentials: TLSCredentials;
   /** Protocols for ALPN, best first; none: ALPN is not spoken. Without a common one the handshake fails (RFC 7301, 3.2). */
   readonly acceptableProtocols: readonly string[];
@@ -32,6 +33,7 @@ export interface ServerTLSSettings {
 
 /** The client's side of a handshake. */
 export interface ClientTLSSettings {
+  /** Whom to trust, and the certificate and key to show if the server asks. */
   readonly credentials: TLSCredentials;
   /** Protocols for ALPN, best first; none: ALPN is not spoken. */
   readonly acceptableProtocols: readonly string[];

@@ -13,7 +13,9 @@ export interface Application extends MultiService {
   readonly name: string;
   /** Twisted: `IProcess.processName`. */
   processName: string | null;
+  /** The user to become; null to stay. */
   readonly uid: number | null;
+  /** The group to become; null to stay. */
   readonly gid: number | null;
 }
 

@@ -44,6 +44,7 @@ export class UsageError extends ServiceError {
 /** Somebody asked for help, and nothing else is to be done: `text` is it. twistd shows it and ends with code 0. */
 export class HelpRequested extends ServiceError {
   readonly code = 'ERR_HELP_REQUESTED';
+  /** What is to be shown. */
   readonly text: string;
 
   constructor(text: string) {

@@ -123,7 +123,9 @@ export class CooperatorService extends Service {
  * Twisted: `StreamServerEndpointService`.
  */
 export class StreamServerEndpointService extends Service {
+  /** Where it listens. */
   readonly endpoint: StreamServerEndpoint;
+  /** What gets the connections. */
   readonly factory: IProtocolFactory;
   /** The attempt to listen, from its beginning to the stop; null otherwise. */
   #attempt: { readonly listening: Deferred<void>; cancelled: boolean } | null = null;

@@ -67,9 +67,13 @@ interface Monitored {
  * monitor.setServiceParent(application);
  */
 export class ProcessMonitor extends Service {
+  /** Seconds that a process has to live so that the next start is not late. */
   readonly threshold: number;
+  /** Seconds that a process has after SIGTERM. */
   readonly killTime: number;
+  /** Seconds before the first start anew. */
   readonly minRestartDelay: number;
+  /** Seconds before a start anew, at most. */
   readonly maxRestartDelay: number;
   readonly #reactor: ReactorProcess & ReactorTime;
   readonly #programs = new Map<string, Monitored>();
@@ -163,6 +167,7 @@ export class ProcessMonitor extends Service {
     await Promise.all([...this.#programs.values()].map((program) => this.#stop(program)));
   }
 
+  /** Its numbers, for metrics. */
   measurements(): Measurement[] {
     return [...this.#programs.values()].flatMap(({ name, starts, transport }) => [
       {

@@ -20,23 +20,33 @@ export type MaybeDeferred = void | Deferred<unknown> | PromiseLike<unknown>;
 
 /** Something that can be started and stopped (Twisted: `IService`). */
 export interface IService {
+  /** What its parent finds it by; null for none. */
   readonly name: string | null;
+  /** True from `startService` to `stopService`. */
   readonly running: boolean;
   /** Set by the collection and by `setServiceParent`, nobody else. */
   parent: IServiceCollection | null;
+  /** Gives it a name, before it has a parent. */
   setName(name: string): void;
+  /** Moves it into a collection. A running one starts it. */
   setServiceParent(parent: IServiceCollection): void;
+  /** Takes it out of its collection. Fires when it has stopped. */
   disownServiceParent(): Deferred<unknown>;
   /** What needs the rights the process was started with, such as binding a low port. Comes before `startService`. */
   privilegedStartService(): MaybeDeferred;
+  /** Starts it. What it returns may take its time. */
   startService(): MaybeDeferred;
+  /** Stops it. Its parent waits for what it returns. */
   stopService(): MaybeDeferred;
 }
 
 /** Services that start and stop together (Twisted: `IServiceCollection`). */
 export interface IServiceCollection extends Iterable<IService> {
+  /** The child of that name. */
   getServiceNamed(name: string): IService;
+  /** Adds a child. Called by `setServiceParent`. */
   addService(service: IService): void;
+  /** Takes a child out. Fires when it has stopped. Called by `disownServiceParent`. */
   removeService(service: IService): Deferred<unknown>;
 }
 

@@ -15,6 +15,7 @@ import {
   prose,
 } from '../../docs/reference/markdown.ts';
 import { Reference } from '../../docs/reference/pages.ts';
+import { NUMBER_OPTIONS, OTHER_OPTIONS } from '../../src/adbapi/options.ts';
 
 const nowhere = () => undefined;
 const everywhere = (name: string) => `${name}.md`;
@@ -84,6 +85,16 @@ describe('the reader of declarations', () => {
     expect(members.map(({ name }) => name)).to.deep.equal(['y']);
   });
 
+  it('knows what Omit leaves out, and what Pick does not', () => {
+    const { bases } = only(
+      "export interface A extends Omit<B, 'a' | 'b'>, Pick<C, 'd' | 'e'> {\n}\n",
+    );
+    expect(bases.map(({ name, without }) => [name, without])).to.deep.equal([
+      ['B', ['a', 'b']],
+      ['C', []],
+    ]);
+  });
+
   it('tells members apart', () => {
     const { members } = only(
       [
@@ -105,6 +116,8 @@ describe('the reader of declarations', () => {
         '    [Symbol.iterator](): Iterator<number>;',
         '    [key: string]: unknown;',
         '    constructor(a: { b: 1; });',
+        '    new (a: string): A;',
+        '    (b: number): void;',
         '}',
       ].join('\n'),
     );
@@ -121,6 +134,8 @@ describe('the reader of declarations', () => {
       ['[Symbol.iterator]', 'method', ''],
       ['[key: string]', 'property', 'unknown'],
       ['constructor', 'constructor', ''],
+      ['new', 'signature', ''],
+      ['(call)', 'signature', ''],
     ]);
     expect(members[0]?.docs).to.deep.equal(["A brace: '}' and ;"]);
     expect(members[1]).to.include({ optional: true, protected: true });
@@ -152,9 +167,11 @@ describe('the reader of declarations', () => {
 describe('a library of declarations', () => {
   const library = libraryOf({
     'src/index.d.ts':
-      "export * from './a/index.ts';\nexport { A as B } from './a/index.ts';\nexport { X } from './b.ts';\nexport * as all from './b.ts';\n",
+      "export * from './a/index.ts';\nexport { A as B } from './a/index.ts';\nexport { X } from './b.ts';\nexport * as all from './b.ts';\nexport * from './c.ts';\n",
     'src/a/index.d.ts':
       "import { type Base } from '../b.ts';\n/** An A. */\nexport declare class A extends Base implements Mixed {\n    m(): void;\n    n(): void;\n    o(): void;\n}\nexport declare const X: 1;\ntype Mixed = N & import(\"../b.ts\").O;\ninterface N {\n    /** N's. */\n    n(): void;\n}\n",
+    'src/c.d.ts':
+      'export declare const X: 3;\nexport declare const B: 3;\nexport default function f(): void;\n',
     'src/b.d.ts':
       "/** The others. */\nimport '../c.ts';\nexport interface Base extends Base {\n    /** Base's. */\n    m(): void;\n}\nexport interface O {\n    /** O's. */\n    o(): void;\n}\nexport declare const X: 2;\n",
   });
@@ -177,12 +194,27 @@ describe('a library of declarations', () => {
   });
 });
 
+describe('Members that mean the same everywhere', () => {
+  it('need no docstring, but codes of errors are told from other codes', () => {
+    const library = libraryOf({
+      'a.d.ts':
+        'export declare class A {\n    toString(): string;\n    readonly code: string;\n    [secret](): void;\n}\nexport declare class B {\n    readonly code: number;\n}\n',
+    });
+    const docs = (name: string) => {
+      const found = library.exportsOf('a.d.ts').get(name);
+      return found?.declaration.members.map((member) => library.docsOf(found, member).length);
+    };
+    expect(docs('A')).to.deep.equal([1, 1]);
+    expect(docs('B')).to.deep.equal([0]);
+  });
+});
+
 describe('Markdown of docstrings', () => {
   it('takes tags apart wherever they stand, but not in code', () => {
     const { text, tags } = parseDoc(
-      'Does `@param` it. @throws {RangeError} @throws {TypeError} when it is\n wrong\n@param options.a what, me@example.org\n@returns it\n@example\nf();\n\ng(); // at 4 @ 5',
+      'Does ` @param ` it. @throws {RangeError} @throws {TypeError} when it is\n wrong\n@param options.a what, me@example.org\n@returns it\n@example\nf();\n\ng(); // at 4 @ 5',
     );
-    expect(text).to.equal('Does `@param` it.');
+    expect(text).to.equal('Does ` @param ` it.');
     expect(tags).to.deep.equal([
       { tag: 'throws', name: 'RangeError', text: '' },
       { tag: 'throws', name: 'TypeError', text: 'when it is\n wrong' },
@@ -203,8 +235,8 @@ describe('Markdown of docstrings', () => {
     expect(inline('A {@link B}, {@link C.d}, {@link E | the e}', everywhere)).to.equal(
       'A [`B`](B.md), [`C.d`](C.d.md), [`the e`](E.md)',
     );
-    expect(inline('Fails with {F}: see `g()`, `H`, `value`, `new I(1)`', everywhere)).to.equal(
-      'Fails with [`F`](F.md): see [`g()`](g.md), [`H`](H.md), `value`, `new I(1)`',
+    expect(inline('Fails with {F}: see `g()`, `H`, `value`, `J<K>`', everywhere)).to.equal(
+      'Fails with [`F`](F.md): see [`g()`](g.md), [`H`](H.md), `value`, `J<K>`',
     );
     expect(inline('{F} {@link B}', nowhere)).to.equal('`F` `B`');
   });
@@ -243,16 +275,14 @@ describe('Markdown of docstrings', () => {
       ["Default 'a. b'.", "'a. b'", ''],
       ['Seconds. Default 86,400: a day.', '86,400', 'Seconds. Default 86,400: a day.'],
       ["By whom. Default: the process's reactor.", "the process's reactor", 'By whom.'],
-      ['Whose time; by default that of the reactor.', 'that of the reactor', ''],
-      ['Level 1 to 9 (default 6), and so on.', '6', ''],
-      ['null restores the default observer.', '', 'null restores the default observer.'],
+      ['Time; by default the reactor.', 'the reactor', 'Time; by default the reactor.'],
+      ['Level 1 to 9 (default 6), etc.', '6', 'Level 1 to 9 (default 6), etc.'],
+      ['Default 8 (RFC 1) of it.', '8', 'Default 8 (RFC 1) of it.'],
+      ['Restores the default observer.', '', 'Restores the default observer.'],
       ['The default one.', '', 'The default one.'],
     ];
     for (const [doc, value, rest] of cases) {
-      expect(defaultIn(doc), doc).to.deep.equal({
-        value,
-        rest: rest || (value === "'a. b'" ? '' : doc),
-      });
+      expect(defaultIn(doc), doc).to.deep.equal({ value, rest });
     }
   });
 });
@@ -262,13 +292,20 @@ describe('pages of the reference', () => {
     const page = pagesOf(
       '/** Options. */\nexport interface O extends Partial<P> {\n    /** Bytes. Default 5. */\n    readonly a?: number | P;\n    readonly b: string;\n}\n/** P. */\nexport interface P {\n    /** C. */\n    c: number;\n}\n',
     ).get('O.md');
-    expect(page).to.contain('| name | type | default | |\n|---|---|---|---|\n');
+    expect(page).to.contain('| name | type | default | description |\n|---|---|---|---|\n');
     expect(page).to.contain(
       '| <a id="a"></a><code>a?</code> | <code>number &#124; [P](P.md)</code> | 5 | Bytes. |\n',
     );
     expect(page).to.contain('| <a id="b"></a><code>b</code> | <code>string</code> |  |  |\n');
     expect(page).to.contain('Extends <code>Partial&#60;[P](P.md)&#62;</code>.');
     expect(page).to.contain('From [P](P.md): [`c`](P.md#c).');
+  });
+
+  it('do not have what they omit of a base that has no page', () => {
+    const page = pagesOf(
+      "/** A. */\nexport interface A extends Omit<B, 'c'> {\n}\ninterface B {\n    c: 1;\n    d: 2;\n}\n",
+    ).get('A.md');
+    expect(page).to.contain('<a id="d">').and.not.contain('<a id="c">');
   });
 
   it('have a section for each method, with what it inherits and what it throws', () => {
@@ -279,6 +316,18 @@ describe('pages of the reference', () => {
       '<a id="m"></a>\n\n### <code>m()</code>\n\n```ts\nm(a: I): void;\n```\n\nTypes: [I](I.md).\n\nDoes it.\n\nThrows:\n\n* [`E`](E.md) always\n',
     );
     expect(page).to.contain('H, see [`m`](#m).');
+  });
+
+  it('take a name in a signature for what it is in that file, and not for what else has it', () => {
+    const page = pagesOf(
+      "/** A. */\nexport declare class A {\n    /** B, see {@link Map} and {@link Text}. */\n    b(c: Map<string, Text>, d: Fetch): void;\n}\nexport { Map, Text } from './x.ts';\nimport type { Real as Fetch } from './x.ts';\n",
+      {
+        'src/x.d.ts':
+          '/** M. */\nexport declare class Map {\n}\n/** T. */\nexport declare class Text {\n}\n/** R. */\nexport interface Real {\n}\n',
+      },
+    ).get('A.md');
+    expect(page).to.not.contain('Types:');
+    expect(page).to.contain('B, see `Map` and [`Text`](Text.md).');
   });
 
   it('are one for a thing that several entry points have: at the one closest to it', () => {
@@ -336,6 +385,17 @@ describe('the reference of the package', function () {
 
   it('has a docstring for everything that is exported', () => {
     expect(reference.undocumented()).to.deep.equal([]);
+  });
+
+  it('says of the options of a pool what the table says by which they are checked', () => {
+    const page = pages.get('adbapi/PoolOptions.md') ?? '';
+    for (const [name, { initial, reason }] of Object.entries({
+      ...NUMBER_OPTIONS,
+      ...OTHER_OPTIONS,
+    })) {
+      const row = page.split('\n').find((line) => line.startsWith(`| <a id="${name}"></a>`));
+      expect(row, name).to.contain(` | ${String(initial)} | ${inline(reason, nowhere)}.`);
+    }
   });
 
   it('has a docstring for every option', () => {

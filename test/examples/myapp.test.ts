@@ -235,6 +235,11 @@ describe('The showcase, hosted by twistd', function () {
 
       // It stops though everybody is there, and says goodbye.
       await stopsWell();
+      const [stopping, stopped] = ['Stopping', 'Stopped'].map((word) =>
+        Date.parse(new RegExp(`^(\\S+) .*${word} myapp`, 'm').exec(child.output)?.[1] ?? ''),
+      );
+      // Nobody had to be waited for: the limit for pages that are being sent is ten seconds.
+      expect(Number(stopped) - Number(stopping)).to.be.below(8000);
       await carl.hears(/^OK Goodbye: the board closes$/);
       await carl.leaves();
       await ann.page.waitForSelector('[data-state=connecting]');

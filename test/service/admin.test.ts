@@ -1,6 +1,12 @@
 import { expect } from 'chai';
-import { Clock, type Measurement } from '../../src/reactor/index.ts';
-import { adminEndpoint } from '../../src/service/admin/admin.ts';
+import {
+  Clock,
+  IPv4Address,
+  IPv6Address,
+  type Measurement,
+  UNIXAddress,
+} from '../../src/reactor/index.ts';
+import { adminEndpoint, isPrivate } from '../../src/service/admin/admin.ts';
 import { prometheusText } from '../../src/service/admin/prometheus.ts';
 import { Reporter } from '../../src/service/admin/report.ts';
 import { MultiService, Service } from '../../src/service/index.ts';
@@ -197,6 +203,16 @@ describe('twistd --admin', function () {
     await open.waitForLine(/Started echo/);
     expect((await open.stop()).code).to.equal(0);
     expect(adminEndpoint('8099')).to.equal('tcp:8099:interface=127.0.0.1');
+    for (const [address, is] of [
+      [new IPv4Address('TCP', '127.0.0.1', 1), true],
+      [new IPv4Address('TCP', '10.127.0.5', 1), false],
+      [new IPv4Address('TCP', '0.0.0.0', 1), false],
+      [new IPv6Address('TCP', '::1', 1), true],
+      [new IPv6Address('TCP', '2001:db8::1', 1), false],
+      [new UNIXAddress('/run/admin'), true],
+    ] as const) {
+      expect(isPrivate(address), String(address)).to.equal(is);
+    }
   });
 
   describe('in a browser', () => {

@@ -84,6 +84,11 @@ describe('defineOptions()', () => {
     ['a required option that is missing', [], /^Option --path is required$/],
     ['an unknown option', ['--pahth', 'x'], /^Unknown option '--pahth' \(Did you mean --path\?\)$/],
     ['a word too many', ['--path', 'x', 'y'], /^Unexpected argument "y"$/],
+    [
+      'a command',
+      ['install'],
+      /^Unexpected argument "install": commands go with --service, as in 'twistd --service NAME install'/,
+    ],
     ['a value that is missing', ['--path'], /^Option '--path <DIR>' argument missing$/],
     [
       'an option that was given twice',

@@ -62,6 +62,16 @@ describe('strand.config', function () {
     expect(options(['greet']).process).to.include({ originalname: true, umask: 0o22 });
     expect(options(['--log-level', 'warn', 'greet'])).to.include({ logLevel: 'warn' });
     expect(options(['--service', 'x'])).to.include({ logLevel: 'debug' });
+    const contrary = { file: '', twistd: { daemonize: true, logfile: 'log', stopTimeout: 3 } };
+    const against = (argv: string[]) => {
+      const request = parseOptions(argv, 'linux', contrary);
+      if (request.kind !== 'run') throw new Error('it does not run');
+      return request.options;
+    };
+    expect(against(['greet', '-n']).process.daemonize, "another one's option").to.equal(true);
+    expect(against(['-n', 'greet']).process.daemonize).to.equal(false);
+    expect(against(['-n', 'greet'])).to.include({ logfile: 'log', stopTimeout: 3 });
+    expect(against(['--syslog', 'greet']).process.syslog).to.equal('twistd');
     const verb = parseOptions(['--service', 'x', 'start'], 'linux', config);
     expect(verb.kind === 'verb' && verb.command.processOptions, 'not for commands').to.deep.equal(
       [],

@@ -1,8 +1,9 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import {
+import fs, {
   chmodSync,
   existsSync,
+  lchownSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -11,14 +12,16 @@ import {
   renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { expect } from 'chai';
 import { StartError } from '../../src/service/index.ts';
-import { checkPidFile } from '../../src/service/posix/pid-file.ts';
+import { checkPidFile, PidFile } from '../../src/service/posix/pid-file.ts';
 import { Lifelines } from '../support/lifelines.ts';
 import { fixture, killChildren, type Outcome, run, start } from '../support/twistd-child.ts';
 import { WatchedFile } from '../support/watched-file.ts';
@@ -193,6 +196,29 @@ describe("twistd's process", function () {
       }
     });
 
+    it('holds the number from its first moment on, and one that was removed is not taken for it', () => {
+      const { writeSync } = fs;
+      const there: boolean[] = [];
+      fs.writeSync = ((...args: Parameters<typeof writeSync>) => {
+        there.push(existsSync(at('pid')));
+        return writeSync(...args);
+      }) as typeof writeSync; // called in one way
+      syncBuiltinESMExports();
+      try {
+        const file = new PidFile(at('pid'));
+        expect(there).to.deep.equal([false]);
+        expect(read('pid')).to.equal(`${process.pid}\n`);
+        expect(readdirSync(folder)).to.deep.equal(['pid']);
+        rmSync(at('pid'));
+        writeFileSync(at('pid'), "another one's");
+        file.remove();
+        expect(read('pid')).to.equal("another one's");
+      } finally {
+        fs.writeSync = writeSync;
+        syncBuiltinESMExports();
+      }
+    });
+
     it('takes a process that is younger than the file for another one', async function () {
       if (process.platform !== 'linux') this.skip();
       writeFileSync(at('pid'), `${process.pid}\n`);
@@ -288,9 +314,15 @@ while True: print(s.recv(65536), flush=True)`,
             if (line.includes('Stopped facts')) resolve();
           });
         });
-        const child = start(['--service', APP, '--syslog', '--prefix', 'my facts'], {
-          env: environment(),
-        });
+        // From within another root directory too, where there is no such socket.
+        mkdirSync(at('jail'));
+        const child = start(
+          [
+            ...['--service', APP, '--syslog', '--prefix', 'my facts'],
+            ...['--chroot', at('jail'), '--uid', 'nobody'],
+          ],
+          { env: environment() },
+        );
         await lifelines.next('facts').then((life) => gone.push(life.gone));
         await new Promise<void>((resolve) => {
           lines.on('line', (line) => void (line.includes('Started facts') && resolve()));
@@ -337,12 +369,47 @@ while True: print(s.recv(65536), flush=True)`,
     it('is the one that the application wants, unless the command line names another', async () => {
       for (const [args, uid] of [
         [[], 4321],
-        [['--uid', '1234'], 1234],
+        [['--uid', 'nobody'], NOBODY],
       ] as const) {
-        const child = start(['--service', APP, ...args], { env: { FACTS_UID: '4321' } });
+        const env = { FACTS_UID: '4321', FACTS_GID: '8765' };
+        const child = start(['--service', APP, ...args], { env });
         await child.waitForLine(/Started facts/);
-        expect(factsIn((await child.stop()).stdout).uid).to.equal(uid);
+        const facts = factsIn((await child.stop()).stdout);
+        const gid = uid === NOBODY ? NOBODY : 8765;
+        expect(facts).to.deep.include({ uid, gid, groups: [gid] });
       }
+    });
+
+    it("does not stay in root's group because nobody knows its own", async () => {
+      const { code, stderr } = await run(['--service', APP, '--uid', '4321']);
+      expect(code).to.equal(1);
+      expect(stderr).to.equal(
+        'twistd: Cannot become user 4321: no user has this number, so its group is not known; name one too\n',
+      );
+    });
+
+    it("keeps a log's owner from having files of root's by a link", async () => {
+      chmodSync(folder, 0o755);
+      writeFileSync(at('precious'), '', { mode: 0o600 });
+      symlinkSync('precious', at('log'));
+      const args = ['--service', APP, '-u', 'nobody', '-l', 'log'];
+      const child = start(args, { cwd: folder });
+      const log = new WatchedFile(at('precious'));
+      await log.waitFor(/Started facts/);
+      log.close();
+      await child.stop();
+      expect(read('precious')).to.match(/warn: Log .*log stays whose it is: .*ELOOP/);
+      expect(statSync(at('precious')).uid, "the link was root's, and the file still is").to.equal(
+        0,
+      );
+      lchownSync(at('log'), NOBODY, NOBODY);
+      writeFileSync(at('precious'), '');
+      const { code, stderr } = await run(args, { cwd: folder });
+      expect(code).to.equal(1);
+      expect(stderr).to.equal(
+        `twistd: Cannot open log file "${at('log')}": it is a link that user ${NOBODY} has made\n`,
+      );
+      expect(read('precious')).to.equal('');
     });
 
     it('is told when it is unknown, and when it cannot be had', async () => {
@@ -384,13 +451,22 @@ while True: print(s.recv(65536), flush=True)`,
     if (process.getuid?.() !== 0) this.skip();
     mkdirSync(at('jail'));
     writeFileSync(at('jail/only-this'), '');
-    const child = start(['--service', APP, '--chroot', 'jail', '--pidfile', 'pid'], {
+    mkdirSync(at('jail/etc'));
+    // Whoever may write there is not to say who is who.
+    writeFileSync(at('jail/etc/passwd'), 'nobody:x:0:0::/:\n');
+    writeFileSync(at('jail/etc/group'), 'root:x:0:nobody\nnogroup:x:0:\n');
+    const args = ['--chroot', 'jail', '--pidfile', 'pid', '--uid', 'nobody'];
+    const child = start(['--service', APP, ...args, '--profile', 'run.cpuprofile'], {
       cwd: folder,
     });
     await child.waitForLine(/Started facts/);
     expect(read('pid')).to.equal(`${child.pid}\n`);
     const { stdout } = await child.stop();
-    expect(factsIn(stdout)).to.deep.include({ cwd: '/', root: ['only-this'] });
+    expect(factsIn(stdout)).to.deep.include({
+      ...{ cwd: '/', root: ['etc', 'only-this'] },
+      ...{ uid: NOBODY, gid: NOBODY, groups: [NOBODY] },
+    });
+    expect(JSON.parse(read('run.cpuprofile'))).to.include.keys('nodes');
     expect(read('pid'), 'out of its reach, so it is emptied').to.equal('');
     const missing = await run(['--service', APP, '--chroot', at('none')]);
     expect(missing.code).to.equal(1);

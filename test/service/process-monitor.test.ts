@@ -149,6 +149,20 @@ describe('ProcessMonitor', () => {
     expect(() => service.stopProcess('a')).to.throw(NoSuchService, '"a"');
   });
 
+  it('lets one wait on that is told to stop while it waits to be started again', () => {
+    const service = monitor();
+    service.startService();
+    machine.last.end();
+    void service.stopProcess('a');
+    service.restartAll();
+    machine.advance(1);
+    expect(machine.programs).to.have.length(2);
+    machine.last.end();
+    void service.removeProcess('a');
+    machine.advance(100);
+    expect(machine.programs).to.have.length(2);
+  });
+
   it('does not start one again that waits to be, once it is stopped', async () => {
     const service = monitor();
     service.startService();

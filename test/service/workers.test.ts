@@ -1,9 +1,18 @@
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
+import {
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { connect, type NetConnectOpts } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { connect as tlsConnect } from 'node:tls';
 import { expect } from 'chai';
+import { certificates } from '../support/certificates.ts';
 import { Lifelines } from '../support/lifelines.ts';
 import { fixture, killChildren, run, start, type TwistdChild } from '../support/twistd-child.ts';
 
@@ -56,25 +65,14 @@ describe('twistd --workers', function () {
     return { host: '127.0.0.1', port: ports[0] ?? 0 };
   }
 
-  it('has several processes share a port, and stops them together', async () => {
-    const lives = [1, 2, 3].map(() => lifelines.next('who'));
-    const child = start(['--service', APP, '--workers', '3'], {
+  it('has several processes share a port, replaces them one by one on SIGHUP, while not one connection is refused or broken, and stops them together', async () => {
+    const lives = [1, 2, 3, 4].map(() => lifelines.next('who'));
+    const child = start(['--service', APP, '--workers', '2'], {
       env: { WHO_LIFELINE: String(lifelines.port) },
     });
-    const pids = await everybody(await started(child, 3), 3);
-    expect(pids).not.to.include(child.pid);
-    const { code, stdout, stderr } = await child.stop();
-    expect({ code, stderr }).to.deep.equal({ code: 0, stderr: '' });
-    for (const number of [1, 2, 3])
-      expect(stdout).to.include(`#${number} [twistd] info: Stopped who`);
-    expect(stdout).to.match(/ \[twistd\] info: Stopped who\n$/);
-    for (const life of lives) await (await life).gone;
-  });
-
-  it('replaces them one by one on SIGHUP, while not one connection is refused or broken', async () => {
-    const child = start(['--service', APP, '--workers', '2']);
     const where = await started(child, 2);
     const before = await everybody(where, 2);
+    expect(before).not.to.include(child.pid);
     let over = false;
     let answered = 0;
     const load = Array.from({ length: 4 }, async () => {
@@ -90,11 +88,18 @@ describe('twistd --workers', function () {
     expect(answered).to.be.above(10);
     const after = await everybody(where, 2);
     for (const pid of before) expect(after).not.to.include(pid);
-    expect((await child.stop()).code).to.equal(0);
+    const { code, stdout, stderr } = await child.stop();
+    expect({ code, stderr }).to.deep.equal({ code: 0, stderr: '' });
+    for (const number of [1, 2]) expect(stdout).to.include(`#${number} [twistd] info: Stopped who`);
+    expect(stdout).to.match(/ \[twistd\] info: Stopped who\n$/);
+    for (const life of lives) await (await life).gone;
   });
 
-  it('starts one again that has ended, while the others serve', async () => {
-    const child = start(['--service', APP, '--workers', '2']);
+  it('starts one again that has ended, while the others serve, and leaves none behind when the supervisor is killed', async () => {
+    const lives = [1, 2, 3].map(() => lifelines.next('who'));
+    const child = start(['--service', APP, '--workers', '2'], {
+      env: { WHO_LIFELINE: String(lifelines.port) },
+    });
     const where = await started(child, 2);
     const before = await everybody(where, 2);
     expect(await ask(where, '/crash')).to.be.NaN;
@@ -104,7 +109,8 @@ describe('twistd --workers', function () {
     await child.waitForLine(/starts again[\s\S]*Worker \d has started/);
     const after = await everybody(where, 2);
     expect(after).not.to.deep.equal(before);
-    expect((await child.stop()).code).to.equal(0);
+    await child.stop('SIGKILL');
+    for (const life of lives) await (await life).gone;
   });
 
   it('ends with the reason when the first cannot start', async () => {
@@ -117,16 +123,6 @@ describe('twistd --workers', function () {
     );
   });
 
-  it('leaves no worker behind when its supervisor is killed', async () => {
-    const lives = [1, 2].map(() => lifelines.next('who'));
-    const child = start(['--service', APP, '--workers', '2'], {
-      env: { WHO_LIFELINE: String(lifelines.port) },
-    });
-    await started(child, 2);
-    await child.stop('SIGKILL');
-    for (const life of lives) await (await life).gone;
-  });
-
   it('shares a UNIX socket, which outlives each of them, and leaves nothing', async function () {
     if (process.platform === 'win32') this.skip();
     const path = join(folder, 'sock');
@@ -134,13 +130,43 @@ describe('twistd --workers', function () {
       const child = start(['--service', APP, '--workers', '2'], { env: { WHO_PATH: path } });
       await child.waitForLine(/^\S+ \[twistd\] info: Started who$/m);
       const before = await everybody({ path }, 2);
-      child.signal('SIGHUP');
-      await child.waitForLine(/All workers are replaced/);
-      const after = await everybody({ path }, 2);
-      for (const pid of before) expect(after).not.to.include(pid);
+      if (round === 0) {
+        child.signal('SIGHUP');
+        await child.waitForLine(/All workers are replaced/);
+        const after = await everybody({ path }, 2);
+        for (const pid of before) expect(after).not.to.include(pid);
+      }
       expect((await child.stop()).code).to.equal(0);
       expect(readdirSync(folder)).to.deep.equal([]);
     }
+  });
+
+  it('shares a port with TLS too, of a sub-command that is there', async () => {
+    const { server, ca } = certificates();
+    writeFileSync(join(folder, 'cert'), server.cert);
+    writeFileSync(join(folder, 'key'), server.key);
+    const child = start(
+      [
+        ...['--workers', '2', 'web', '--path', folder, '--port', '0', '--https', '0'],
+        ...['--certificate', 'cert', '--privkey', 'key'],
+      ],
+      { cwd: folder },
+    );
+    await child.waitForLine(/^\S+ \[twistd\] info: Started web$/m);
+    const ports = [...child.output.matchAll(/listening on .*?(\d+)$/gim)].map(([, port]) => port);
+    expect(ports).to.have.length(4);
+    expect(new Set(ports).size).to.equal(2);
+    const answers = await Promise.all(
+      [...new Set(ports)].map(async (port) => {
+        const secured = tlsConnect({ port: Number(port), host: '127.0.0.1', ca: ca.cert });
+        return await once(secured, 'secureConnect').then(
+          () => secured.end().authorized,
+          () => false,
+        );
+      }),
+    );
+    expect(answers.sort()).to.deep.equal([false, true]);
+    expect((await child.stop()).code).to.equal(0);
   });
 
   it('writes one log, and one pid file, as a daemon too', async function () {

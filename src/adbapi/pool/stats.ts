@@ -13,21 +13,27 @@ export interface PoolStats {
   readonly opening: number;
   /** How many requests wait for one. */
   readonly waiting: number;
+  /** `cp_min`. */
   readonly min: number;
+  /** `cp_max`. */
   readonly max: number;
   /** How often a connection was handed out. */
   readonly acquired: number;
-  /** How many requests had to wait, and how long all of them did together. */
+  /** How many requests had to wait. */
   readonly waited: number;
+  /** How long all of them did together. */
   readonly waitedSeconds: number;
   /** How long connections were in use, all together. */
   readonly busySeconds: number;
-  /** How many connections were opened, closed in good order or otherwise, and could not be opened. */
+  /** How many connections were opened. */
   readonly opened: number;
+  /** How many connections were closed, in good order or otherwise. */
   readonly closed: number;
+  /** How many could not be opened. */
   readonly openFailures: number;
-  /** How many requests waited in vain, and how many were not let into the line. */
+  /** How many requests waited in vain. */
   readonly timedOut: number;
+  /** How many were not let into the line. */
   readonly refused: number;
   /** How many were withdrawn while they waited. */
   readonly withdrawn: number;
@@ -70,7 +76,9 @@ export interface PoolMetrics {
   released?(used: number): void;
   /** A connection was opened, which took `seconds`. */
   opened?(seconds: number): void;
+  /** A connection could not be opened. */
   openFailed?(error: Error): void;
+  /** A connection was closed. */
   closed?(): void;
   /** A request waited in vain. */
   timedOut?(): void;

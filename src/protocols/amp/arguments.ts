@@ -19,6 +19,7 @@ export interface ArgumentOptions<O extends boolean = boolean> {
  * Twisted: `Argument`; its `toString` and `fromString` are called `toBytes` and `fromBytes`, because every object in JavaScript has a `toString`.
  */
 export abstract class Argument<In, Out = In, O extends boolean = boolean> {
+  /** Whether it may be missing. */
   readonly optional: O;
 
   constructor(options: ArgumentOptions<O> = {}) {
@@ -72,7 +73,9 @@ function badArgument(error: unknown, deed: string): BadArgument {
 
 /** Any argument, whatever it takes and gives. That nothing is said of `optional` here has it keep its own type where arguments are listed. */
 export interface AnyArgument {
+  /** Puts the value of that name into a box. */
   toBox(name: string, objects: Readonly<Record<string, unknown>>, box: AmpBox): void;
+  /** Takes the value of that name out of a box. */
   fromBox(name: string, box: ReadonlyMap<string, Buffer>, objects: Record<string, unknown>): void;
 }
 

@@ -67,10 +67,15 @@ export class Command<
 > {
   /** What it is called on the wire. */
   readonly commandName: string;
+  /** The arguments of the question, by their names. */
   readonly arguments: A;
+  /** Those of the answer. */
   readonly response: R;
+  /** The errors that go over the wire, by the codes they have there. */
   readonly errors: Readonly<Record<string, ErrorClass>>;
+  /** Those after which the connection is closed. */
   readonly fatalErrors: Readonly<Record<string, ErrorClass>>;
+  /** Whether an answer is waited for. */
   readonly requiresAnswer: Q;
 
   /** @throws {AmpError} @throws {TooLong} when a name cannot be sent */

@@ -12,6 +12,7 @@ export interface BoxSender {
   sendBox(box: AmpBox): void;
   /** A failure that nobody took: it is reported, and the connection closed. */
   unhandledError(failure: Failure): void;
+  /** Closes the connection, once what was sent is on its way. */
   loseConnection(): void;
 
   // What follows happens between two boxes.

@@ -8,6 +8,7 @@ export interface Channel {
   readonly isPolled: boolean;
   /** Looks at `readable` and `writable` anew. */
   update(): void;
+  /** Closes it, now. */
   close(): void;
 }
 
@@ -21,10 +22,12 @@ export class SocketMap implements Iterable<Channel> {
   readonly #empty: Array<() => void> = [];
   #isDue = false;
 
+  /** How many channels it has. */
   get size(): number {
     return this.#channels.size;
   }
 
+  /** Whether it has this one. */
   has(channel: Channel): boolean {
     return this.#channels.has(channel);
   }

@@ -4,6 +4,7 @@ import { bytesOf } from '../data.ts';
 
 /** Makes one piece each time it is asked; nothing, or none of a length, when it is done. */
 export interface Producer {
+  /** The next piece; an empty one, null or undefined when there is none. */
   more(): Data | null | undefined;
 }
 
@@ -34,10 +35,12 @@ export class Fifo<T> {
     this.#items = [...items];
   }
 
+  /** How many items it has. */
   get length(): number {
     return this.#items.length - this.#start;
   }
 
+  /** Whether it has none. */
   isEmpty(): boolean {
     return this.length === 0;
   }
@@ -47,6 +50,7 @@ export class Fifo<T> {
     return this.#items[this.#start];
   }
 
+  /** Adds one behind the others. */
   push(item: T): void {
     this.#items.push(item);
   }
@@ -73,6 +77,7 @@ export class Fifo<T> {
     return item;
   }
 
+  /** Takes all out. */
   clear(): void {
     this.#items = [];
     this.#start = 0;

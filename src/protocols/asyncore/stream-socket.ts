@@ -123,10 +123,12 @@ export class StreamSocket extends Protocol<IProtocolFactory> {
     if (this.connected) this.transport.abortConnection();
   }
 
+  /** The address of the other end. */
   getpeername(): SocketAddress {
     return socketAddress(this.transport.getPeer());
   }
 
+  /** The address of this end. */
   getsockname(): SocketAddress {
     return socketAddress(this.transport.getHost());
   }
@@ -161,12 +163,14 @@ export class StreamSocket extends Protocol<IProtocolFactory> {
     this.#regulate();
   }
 
+  /** The peer will send no more. */
   readConnectionLost(): void {
     if (this.#isClosed) return;
     this.ended = true;
     this.owner?.socketReadable();
   }
 
+  /** Nothing more can be sent. */
   writeConnectionLost(): void {}
 
   override connectionLost(reason: Failure): void {
@@ -179,15 +183,18 @@ export class StreamSocket extends Protocol<IProtocolFactory> {
 
   // -------------------------------------------------------------------- as a producer of its own
 
+  /** No more is to come for now. */
   pauseProducing(): void {
     this.#isFull = true;
   }
 
+  /** It may go on. */
   resumeProducing(): void {
     this.#isFull = false;
     this.owner?.socketWritable();
   }
 
+  /** No more is to come, ever. */
   stopProducing(): void {
     this.#isFull = true;
   }

@@ -11,6 +11,7 @@ import { ANONYMOUS, type AvatarId, type CredentialsChecker, type Eventually } fr
 
 /** Lets everybody in who does not say who it is. Twisted: `AllowAnonymousAccess`. */
 export class AllowAnonymousAccess implements CredentialsChecker<Anonymous> {
+  /** The classes of credentials that it checks. */
   readonly credentialInterfaces = [Anonymous];
 
   requestAvatarId(_credentials: Anonymous): AvatarId {
@@ -23,6 +24,7 @@ export type PasswordCredentials = UsernamePassword | UsernameHashedPassword;
 
 /** Users and clear passwords in memory: for tests and examples. Twisted: `InMemoryUsernamePasswordDatabaseDontUse`. */
 export class InMemoryUsernamePasswordDatabase implements CredentialsChecker<PasswordCredentials> {
+  /** The classes of credentials that it checks. */
   readonly credentialInterfaces: ReadonlyArray<CredentialsClass<PasswordCredentials>> = [
     UsernamePassword,
     UsernameHashedPassword,
@@ -54,6 +56,7 @@ export class InMemoryUsernamePasswordDatabase implements CredentialsChecker<Pass
  * new CallableChecker(async (username, password) => (await ldap.bind(username, password)) && username);
  */
 export class CallableChecker implements CredentialsChecker<UsernamePassword> {
+  /** The classes of credentials that it checks. */
   readonly credentialInterfaces = [UsernamePassword];
   readonly #check: (username: string, password: string) => Eventually<unknown>;
 

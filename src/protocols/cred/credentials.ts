@@ -13,6 +13,7 @@ export class Anonymous {}
  * mechanism of your own. Twisted: `IUsernameHashedPassword`.
  */
 export abstract class UsernameHashedPassword {
+  /** Who it claims to be. */
   abstract readonly username: string;
 
   /** Whether these credentials were made with this (clear) password. */
@@ -21,6 +22,7 @@ export abstract class UsernameHashedPassword {
 
 /** A user name and a clear password. The password shows in no inspection and no JSON. Twisted: `UsernamePassword`. */
 export class UsernamePassword {
+  /** Who it claims to be. */
   readonly username: string;
   readonly #password: string;
 
@@ -35,6 +37,7 @@ export class UsernamePassword {
     this.#password = password;
   }
 
+  /** The password, in clear. */
   get password(): string {
     return this.#password;
   }

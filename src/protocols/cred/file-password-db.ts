@@ -47,7 +47,9 @@ interface Users {
  * what {@link hashPassword} gives. The file is read when it is first needed, and again when it has changed. A user who is not there takes as long as a wrong password.
  */
 export class FilePasswordDB implements CredentialsChecker<PasswordCredentials> {
+  /** The classes of credentials that it checks. */
   readonly credentialInterfaces: ReadonlyArray<CredentialsClass<PasswordCredentials>>;
+  /** The file of names and passwords. */
   readonly filename: string;
   readonly #options: Required<Omit<FilePasswordDBOptions, 'hash'>>;
   readonly #hash: FilePasswordDBOptions['hash'];

@@ -26,6 +26,7 @@ export const ANONYMOUS: unique symbol = Symbol('anonymous');
 
 /** Checks credentials of the kinds that it names. Twisted: `ICredentialsChecker`. */
 export interface CredentialsChecker<C = unknown> {
+  /** The classes of credentials that it checks. */
   readonly credentialInterfaces: ReadonlyArray<CredentialsClass<C>>;
   /** Gives who it is. Fails with `UnauthorizedLogin` if the credentials are not right. */
   requestAvatarId(credentials: C): Eventually<AvatarId>;
@@ -51,6 +52,7 @@ export interface Realm {
  * const [, shell, logout] = await portal.login(new UsernamePassword('alice', 'secret'), null, Shell);
  */
 export class Portal {
+  /** What makes avatars of those who are let in. */
   readonly realm: Realm;
   readonly #checkers = new Map<CredentialsClass, CredentialsChecker>();
 

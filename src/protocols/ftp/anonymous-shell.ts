@@ -139,30 +139,37 @@ export class FTPAnonymousShell implements FTPShellInterface {
     );
   }
 
+  /** Refused: nothing can be changed. `FTPShell` does it. */
   makeDirectory(_path: Segments): Promise<unknown> {
     return denied();
   }
 
+  /** Refused: nothing can be changed. `FTPShell` does it. */
   removeDirectory(_path: Segments): Promise<unknown> {
     return denied();
   }
 
+  /** Refused: nothing can be changed. `FTPShell` does it. */
   removeFile(_path: Segments): Promise<unknown> {
     return denied();
   }
 
+  /** Refused: nothing can be changed. `FTPShell` does it. */
   rename(_from: Segments, _to: Segments): Promise<unknown> {
     return denied();
   }
 
+  /** Refused: nothing can be changed. `FTPShell` does it. */
   openForWriting(_path: Segments, _options?: WriteOptions): Promise<WriteFile> {
     return denied();
   }
 
+  /** Refused: nothing can be changed. `FTPShell` does it. */
   setModified(_path: Segments, _seconds: number): Promise<unknown> {
     return denied();
   }
 
+  /** Refused: nothing can be changed. `FTPShell` does it. */
   changeMode(_path: Segments, _mode: number): Promise<unknown> {
     return denied();
   }

@@ -129,6 +129,7 @@ export class InvalidPath extends Error {
     InvalidPath.prototype.name = 'InvalidPath';
   }
   readonly code: string = 'ERR_FTP_INVALID_PATH';
+  /** The path, as it was given. */
   readonly path: string;
 
   constructor(path: string) {

@@ -77,6 +77,7 @@ export class FTPShell extends FTPAnonymousShell {
     return this.permissions.permits(letter, path);
   }
 
+  /** Makes a folder. */
   override async makeDirectory(path: Segments): Promise<void> {
     await this.told(path, async () => {
       if (path.length === 0) throw new FileExistsError('/');
@@ -93,6 +94,7 @@ export class FTPShell extends FTPAnonymousShell {
     });
   }
 
+  /** Removes a folder that is empty. */
   override async removeDirectory(path: Segments): Promise<void> {
     await this.told(path, () =>
       this.jail.entry(path, async (held) => {
@@ -106,6 +108,7 @@ export class FTPShell extends FTPAnonymousShell {
     );
   }
 
+  /** Removes a file. */
   override async removeFile(path: Segments): Promise<void> {
     await this.told(path, () =>
       this.jail.entry(path, async (held) => {
@@ -140,6 +143,7 @@ export class FTPShell extends FTPAnonymousShell {
     );
   }
 
+  /** Sets when a file was last changed, in seconds since 1970, UTC. */
   override async setModified(path: Segments, seconds: number): Promise<void> {
     await this.told(path, () =>
       this.jail.within(path, async (held) => {
@@ -162,6 +166,7 @@ export class FTPShell extends FTPAnonymousShell {
     );
   }
 
+  /** Opens a file, which is made if there is none. */
   override async openForWriting(path: Segments, options: WriteOptions = {}): Promise<WriteFile> {
     return await this.told(path, async () => {
       await this.#measure();

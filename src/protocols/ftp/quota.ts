@@ -11,7 +11,9 @@ export interface QuotaLimits {
 
 /** What there is below a root. */
 export interface Usage {
+  /** Bytes of all files together. */
   readonly bytes: number;
+  /** Files and folders. */
   readonly files: number;
 }
 
@@ -19,7 +21,9 @@ export interface Usage {
  * Counts what is stored below one root; all shells of that root share it. It measures once, when it is first needed, and reckons from then on: what others change there is seen after `forget`.
  */
 export class Quota {
+  /** Bytes of all files together. */
   readonly maxBytes: number;
+  /** Files and folders. */
   readonly maxFiles: number;
   #bytes = 0;
   #files = 0;

@@ -45,7 +45,9 @@ interface Store {
  * const realm = new FTPRealm('/srv/ftp/public', '/srv/ftp/home', { quota: { maxBytes: 1e9 } });
  */
 export class FTPRealm implements Realm {
+  /** The folder of those who don't say who they are; null for none. */
   readonly anonymousRoot: string | null;
+  /** The folder that has the folders of the users. */
   readonly userHome: string;
   readonly #options: FTPRealmOptions;
   /** Of users who have a quota and are here: by their folders. */

@@ -11,13 +11,17 @@ export const IFTPShell: unique symbol = Symbol('IFTPShell');
 export interface FileFacts {
   /** Bytes. */
   readonly size: number;
+  /** Whether it is a folder. */
   readonly directory: boolean;
   /** Permission bits, such as 0o644. */
   readonly permissions: number;
+  /** How many links there are to it. */
   readonly hardlinks: number;
   /** Seconds since 1970, UTC. */
   readonly modified: number;
+  /** Name or number of its owner. */
   readonly owner: string;
+  /** Name or number of its group. */
   readonly group: string;
   /** Something that two names share if they are the same file; '' where nothing is known. */
   readonly unique: string;
@@ -93,22 +97,30 @@ export type ChecksumName = 'crc32' | 'md5' | 'sha1' | 'sha256' | 'sha512';
 export interface FTPShellInterface {
   /** Whether the user may do that there: what the server asks before a command. Without it everything may be done that the other methods do. */
   permits?(letter: PermissionLetter, path: Segments): boolean;
+  /** MKD: makes a folder. */
   makeDirectory(path: Segments): Eventually<unknown>;
+  /** RMD: removes a folder that is empty. */
   removeDirectory(path: Segments): Eventually<unknown>;
+  /** DELE: removes a file. */
   removeFile(path: Segments): Eventually<unknown>;
+  /** RNFR and RNTO: gives something another name, or another place. */
   rename(from: Segments, to: Segments): Eventually<unknown>;
   /** Whether the folder can be entered: fails if not. */
   access(path: Segments): Eventually<unknown>;
+  /** What is known of a file or folder: the facts that are asked for, in their order; by default all. */
   stat(path: Segments, keys?: readonly FactName[]): Eventually<FactValues>;
   /** What is in a folder; of a file, itself. An iterable is asked for no more than the client takes. */
   list(
     path: Segments,
     keys?: readonly FactName[],
   ): Eventually<Iterable<ListedFile> | AsyncIterable<ListedFile>>;
+  /** RETR: opens a file. */
   openForReading(path: Segments, options?: ReadOptions): Eventually<ReadFile>;
+  /** STOR, APPE and the like: opens a file, which is made if there is none. */
   openForWriting(path: Segments, options?: WriteOptions): Eventually<WriteFile>;
   /** Sets when a file was last changed, in seconds since 1970, UTC. */
   setModified?(path: Segments, seconds: number): Eventually<unknown>;
+  /** SITE CHMOD: changes the permission bits. */
   changeMode?(path: Segments, mode: number): Eventually<unknown>;
   /** The checksum of a file's bytes from `start` to (not including) `end`, in hexadecimal. */
   checksum?(

@@ -32,6 +32,7 @@ export function ownAddresses(transport: Transport): ProxyHeaderContents {
  */
 export class HAProxyClientFactory extends WrappingFactory {
   override protocol: WrapperClass = HAProxyClientProtocol;
+  /** What is said in front of everything else. */
   readonly header: ProxyHeaderSource;
 
   constructor(wrappedFactory: IProtocolFactory, header: ProxyHeaderSource = ownAddresses) {

@@ -6,12 +6,15 @@ export type ProxyAddress = IPv4Address | IPv6Address | UNIXAddress;
 
 /** One further value of a version 2 header. Types are in `ProxyTLVType`; the value is as it came. */
 export interface ProxyTLV {
+  /** What kind it is of. */
   readonly type: number;
+  /** Its bytes. */
   readonly value: Buffer;
 }
 
 /** What a proxy says of the connection that it hands on. */
 export interface ProxyHeader {
+  /** 1, a line of text; or 2, binary. */
   readonly version: 1 | 2;
   /** 'PROXY' when it hands on somebody's connection, 'LOCAL' when it speaks for itself, to see whether we are well. */
   readonly command: 'PROXY' | 'LOCAL';

@@ -22,7 +22,9 @@ export interface ProxyHeaderParserOptions {
 
 /** The header, and the bytes that came behind it. */
 export interface ParsedProxyHeader {
+  /** What the header says. */
   readonly header: ProxyHeader;
+  /** What came behind it. */
   readonly rest: Buffer;
 }
 

@@ -46,6 +46,7 @@ export interface HAProxyOptions extends ProxyHeaderParserOptions {
  */
 export class HAProxyWrappingFactory extends WrappingFactory {
   override protocol: WrapperClass = HAProxyProtocolWrapper;
+  /** As they were given. */
   readonly options: HAProxyOptions;
   readonly #trusts: (addr: Address) => boolean;
   readonly #refusals = new Refusals();

@@ -19,8 +19,11 @@ export type RefusalReason = HTTPParseErrorCode | 'timeout';
 export interface Loggable {
   /** These three are empty where a refused request line could not be read. */
   readonly method: string;
+  /** The target as it was sent. */
   readonly uri: string;
+  /** Such as 'HTTP/1.1'. */
   readonly clientproto: string;
+  /** The status of the answer. */
   readonly code: number;
   /** Bytes of the answer's body. */
   readonly sentLength: number;
@@ -28,10 +31,13 @@ export interface Loggable {
   readonly refusal?: RefusalReason | null;
   /** Of what was refused: its first line, as far as it came. */
   readonly line?: string;
+  /** The number of the client's address; null where it has none. */
   getClientIP(): string | null;
   /** The name that the client gave, '' if none. */
   getUser(): string;
+  /** The value of a header field. */
   getHeader(name: string): string | undefined;
+  /** The host that was asked for. */
   getRequestHostname(): string;
 }
 
@@ -41,12 +47,17 @@ export interface AccessRecord {
   readonly time: number;
   /** The number of the client's address; null where it has none. */
   readonly client: string | null;
+  /** Who logged in; null for nobody. */
   readonly user: string | null;
+  /** Null when the request could not be read. */
   readonly method: string | null;
   /** The target as it was sent. */
   readonly uri: string | null;
+  /** Such as 'HTTP/1.1'; null when the request could not be read. */
   readonly protocol: string | null;
+  /** Null for none. */
   readonly host: string | null;
+  /** The status of the answer. */
   readonly code: number;
   /** Why it was refused before it was a request; null for a request. */
   readonly refusal: RefusalReason | null;
@@ -54,7 +65,9 @@ export interface AccessRecord {
   readonly line: string | null;
   /** Bytes of the body that were sent. */
   readonly length: number;
+  /** Null for none. */
   readonly referrer: string | null;
+  /** Null for none. */
   readonly agent: string | null;
 }
 
@@ -134,6 +147,7 @@ export function logTimestamp(seconds: number): string {
 
 /** Where lines go; each ends with a line end. */
 export interface LogTarget {
+  /** Takes a line, with its end. */
   write(text: string): void;
 }
 
@@ -146,6 +160,7 @@ const PATIENCE = 1;
  * dropped, and counted in the server's log; a log must not be what a server dies of.
  */
 export class AccessLogFile implements LogTarget {
+  /** Where it is. */
   readonly path: string;
   readonly #clock: ReactorTime;
   #stream: WriteStream | undefined;
@@ -158,6 +173,7 @@ export class AccessLogFile implements LogTarget {
     this.#clock = clock;
   }
 
+  /** Adds a text. */
   write(text: string): void {
     this.#text += text;
     if (this.#text.length >= GATHERED) this.flush();

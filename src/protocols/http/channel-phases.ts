@@ -20,6 +20,7 @@ export const NEVER = Number.POSITIVE_INFINITY;
 
 /** A connection with a phase and deadlines; what happens when one is over. */
 export abstract class PhasedChannel extends Protocol<HTTPFactory> implements Watched {
+  /** Whose time it goes by. */
   readonly clock: ReactorTime;
   protected phase: Phase = 'idle';
   /** When the phase is over. */
@@ -79,11 +80,13 @@ export abstract class PhasedChannel extends Protocol<HTTPFactory> implements Wat
     logEvent({ level: 'debug', system: this.logPrefix(), message });
   }
 
+  /** The client does not read: it has `writeTimeout` seconds to begin. */
   outputBlocked(): void {
     this.readBy = this.clock.seconds() + this.factory.limits.writeTimeout;
     this.factory.deadlines.by(this.readBy);
   }
 
+  /** The client reads again. */
   outputResumed(): void {
     this.readBy = NEVER;
   }

@@ -245,6 +245,7 @@ export class HTTPChannel
     this.#goOn();
   }
 
+  /** No more is read for now. */
   stopReading(): void {
     this.#parser.pause();
   }

@@ -69,8 +69,9 @@ export interface HTTPFactoryOptions extends LimitOptions {
   readonly displayTracebacks?: boolean;
   /** Whether a client that has closed its sending side is still answered. Default false: it is taken to be gone, which is how a browser's going shows. */
   readonly allowHalfClose?: boolean;
-  /** The name of the cookie of sessions, and of those under TLS. */
+  /** The name of the cookie of sessions. Default 'TWISTED_SESSION', as in Twisted. */
   readonly sessionCookie?: string;
+  /** The name of the cookie of sessions under TLS. Default 'TWISTED_SECURE_SESSION'. */
   readonly secureSessionCookie?: string;
 }
 
@@ -99,6 +100,7 @@ function peerKey(address: Address): string {
  * requests whose `process` answers them, or use `Site`.
  */
 export class HTTPFactory extends ServerFactory<HTTPChannel> {
+  /** All of them, those that were given and the defaults. */
   readonly limits: ServerLimits;
   /** @internal */
   readonly parserSettings: ParserSettings;
@@ -106,15 +108,23 @@ export class HTTPFactory extends ServerFactory<HTTPChannel> {
   readonly deadlines: Deadlines;
   /** @internal */
   readonly headStart: HeadStart;
+  /** Whose time it goes by. */
   readonly clock: ReactorTime;
+  /** Tells the time of day, in seconds since 1970 UTC. */
   readonly wallTime: WallClock;
+  /** The class of requests. */
   requestFactory: RequestClass;
+  /** How a line of the access log reads. */
   logFormatter: LogFormatter;
+  /** Whether pages of errors show where they came from. */
   displayTracebacks: boolean;
+  /** The type of answers that have none; '' for none. */
   readonly defaultContentType: string;
+  /** Whether a client that has closed its sending side is still answered. */
   readonly allowHalfClose: boolean;
   /** The class whose `sessionTimeout` says how long sessions live. */
   sessionFactory: typeof Session = Session;
+  /** All sessions that last. */
   readonly sessions: Sessions;
   readonly #sessionCookies: readonly [clear: string, secure: string];
   readonly #channels: Set<HTTPChannel> = new Set();

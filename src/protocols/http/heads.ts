@@ -80,7 +80,9 @@ abstract class MessageHead<F> implements RawHeaders {
 
 /** The head of a request. */
 export class RequestHead extends MessageHead<Framing> {
+  /** As it came, such as 'GET'. */
   readonly method: string;
+  /** As it came (RFC 9112 section 3.2). */
   readonly target: string;
   /** Which form of RFC 9112 section 3.2 the target has. */
   readonly targetForm: TargetForm;
@@ -123,6 +125,7 @@ export class RequestHead extends MessageHead<Framing> {
 
 /** The head of a response. */
 export class ResponseHead extends MessageHead<ResponseFraming> {
+  /** 100 to 599. */
   readonly status: number;
   /** The reason phrase, which may be empty, and is for people only. */
   readonly reason: string;

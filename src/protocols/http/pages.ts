@@ -27,8 +27,11 @@ export function detailOf(code: number): string {
  */
 export class ErrorPage implements IResource {
   readonly isLeaf: boolean = true;
+  /** The status. */
   readonly code: number;
+  /** The title. */
   readonly brief: string;
+  /** The text. */
   readonly detail: string;
   #page: string | undefined;
 
@@ -55,6 +58,7 @@ export class ErrorPage implements IResource {
     return this;
   }
 
+  /** @throws {TypeError} always: it is a page, and has no children */
   putChild(): void {
     throw new TypeError(`Cannot put a child below ${this.constructor.name}: it is a page`);
   }

@@ -21,6 +21,7 @@ interface MessageEvents {
 
 /** Events of a `RequestParser`, in this order for each message: `onHead`, any number of `onBody`, `onEnd`; or `onError` at any point. */
 export interface RequestEvents extends MessageEvents {
+  /** A message begins: its head is complete. */
   onHead(head: RequestHead): void;
 }
 
@@ -28,5 +29,6 @@ export interface RequestEvents extends MessageEvents {
 export interface ResponseEvents extends MessageEvents {
   /** A response of status 1xx other than 101, which has no body and comes before the one that counts. */
   onInformation(head: ResponseHead): void;
+  /** A message begins: its head is complete. */
   onHead(head: ResponseHead): void;
 }

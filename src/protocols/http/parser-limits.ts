@@ -47,6 +47,7 @@ export interface LenientParsing {
 
 /** What a parser is made with. */
 export interface ParserOptions extends Partial<ParserLimits> {
+  /** What to put up with. Default: nothing. */
   readonly lenient?: Partial<LenientParsing>;
 }
 
@@ -77,7 +78,9 @@ export const STRICT_PARSING: LenientParsing = Object.freeze({
 
 /** Checked settings, which any number of parsers may share. */
 export interface ParserSettings {
+  /** How much it takes. */
   readonly limits: ParserLimits;
+  /** What it puts up with. */
   readonly lenient: LenientParsing;
 }
 

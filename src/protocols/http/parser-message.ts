@@ -102,6 +102,7 @@ export abstract class MessageParser<E extends RequestEvents | ResponseEvents> {
     return !this.#own && this.at < this.end;
   }
 
+  /** Whether it waits for `resume`. */
   get paused(): boolean {
     return this.#paused;
   }

@@ -30,6 +30,7 @@ export function redirectTo(url: string | Buffer, request: Request): string {
 /** Sends all clients to one URL. Twisted: `util.Redirect`. */
 export class Redirect extends Resource {
   override isLeaf = true;
+  /** Where to. */
   readonly url: string;
   /** The code to say it with. */
   readonly code: 301 | 302 | 303 | 307 | 308;

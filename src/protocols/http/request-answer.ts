@@ -89,10 +89,12 @@ export class RequestAnswer<C = Buffer> extends RequestInput<C> {
     return this.#headers === undefined ? this.#fields?.get(name) : this.#headers.get(name);
   }
 
+  /** Whether the answer has a header field of that name. */
   hasResponseHeader(name: string): boolean {
     return this.getResponseHeader(name) !== undefined;
   }
 
+  /** Takes all header fields of that name out of the answer. */
   removeResponseHeader(name: string): void {
     if (this.#headers !== undefined) this.#headers.removeHeader(name);
     else this.#fields?.remove(name);

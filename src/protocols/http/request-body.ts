@@ -55,6 +55,7 @@ export class BodyCollector {
 
 /** Takes a body piece by piece, without promises. */
 export interface BodyReceiver {
+  /** Takes a part of the body. It may be a view of what came in: copy what is to be kept. */
   write(chunk: Buffer): void;
   /** All of it was written. */
   end(): void;

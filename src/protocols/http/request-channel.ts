@@ -6,7 +6,9 @@ import type { HTTPFactory } from './factory.ts';
 export interface RequestChannel {
   /** The connection. Writing to it directly breaks the framing: write to the request. */
   readonly transport: Transport;
+  /** What it shares with the other connections of the server. */
   readonly factory: HTTPFactory;
+  /** Whose time it goes by. */
   readonly clock: ReactorTime;
   /** Whether the connection is to stay open after the answer under way. */
   readonly persistent: boolean;
@@ -20,10 +22,14 @@ export interface RequestChannel {
   closeAfterwards(): void;
   /** The answer under way is complete. */
   requestDone(): void;
+  /** Has a producer write the answer under way. `streaming`: it is a push producer. */
   registerProducer(producer: PullProducer, streaming: boolean): void;
+  /** The producer is done. */
   unregisterProducer(): void;
   /** Gives the connection to another protocol, and to it what came for it already. */
   handOver(protocol: IProtocol): void;
+  /** Closes the connection, once what was sent is on its way. */
   loseConnection(): void;
+  /** Closes the connection, now. */
   abortConnection(): void;
 }

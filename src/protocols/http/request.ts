@@ -275,6 +275,7 @@ export class Request<C = Buffer> extends RequestAnswer<C> {
     else this.registerRaw(producer, streaming);
   }
 
+  /** The producer is done. */
   unregisterProducer(): void {
     if (this.bodyFilter !== null && this.#filtering) this.bodyFilter.unregisterProducer();
     else this.unregisterRaw();

@@ -106,12 +106,19 @@ export class Resource implements IResource {
   /** The methods to name in `Allow`; null for those that have a `render_` method. */
   allowedMethods: readonly string[] | null = null;
 
+  /** Answers GET. */
   render_GET?(request: AnyRequest): Rendered;
+  /** Answers HEAD. Where it is not there, `render_GET` does, without the body. */
   render_HEAD?(request: AnyRequest): Rendered;
+  /** Answers POST. */
   render_POST?(request: AnyRequest): Rendered;
+  /** Answers PUT. */
   render_PUT?(request: AnyRequest): Rendered;
+  /** Answers PATCH. */
   render_PATCH?(request: AnyRequest): Rendered;
+  /** Answers DELETE. */
   render_DELETE?(request: AnyRequest): Rendered;
+  /** Answers OPTIONS. */
   render_OPTIONS?(request: AnyRequest): Rendered;
 
   /**

@@ -6,6 +6,7 @@ import { type DelayedCall, logEvent, type ReactorTime } from '../../reactor/inde
 export class Session {
   /** Seconds that it lives without being used. Set it before the session is made, on the class, or on a session with `touch()` after. */
   static sessionTimeout = 900;
+  /** Seconds that this one lives without being used. */
   sessionTimeout: number;
   /** What its cookie says. */
   readonly uid: string;

@@ -37,6 +37,7 @@ export class Site extends HTTPFactory {
     return this.getResourceFor(request);
   }
 
+  /** Answers a request: finds its resource, and has that rendered. */
   override serve(request: Request): void {
     const known = request.resource;
     if (known !== undefined) {

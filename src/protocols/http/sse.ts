@@ -6,6 +6,7 @@ import { NOT_DONE_YET, Resource } from './resource.ts';
 
 /** One message. Text is a message with nothing but data. */
 export interface ServerSentEvent {
+  /** Text, of any number of lines. */
   readonly data?: string;
   /** The name that scripts listen for; 'message' if there is none. */
   readonly event?: string;

@@ -91,6 +91,7 @@ export function checkCode(code: unknown): asserts code is number {
 export interface HTTPErrorOptions {
   /** Header fields for the answer, such as `Retry-After`. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** The error behind it: for the log, and not for the client. */
   readonly cause?: unknown;
 }
 

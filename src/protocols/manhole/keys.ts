@@ -26,6 +26,7 @@ export type KeyName =
 export interface KeyEvents {
   /** One character was typed, or pasted: a code point. */
   text(character: string): void;
+  /** A key that is no character. */
   key(name: KeyName): void;
 }
 

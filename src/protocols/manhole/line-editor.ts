@@ -142,6 +142,7 @@ export class LineEditor implements KeyEvents {
     else this.redraw();
   }
 
+  /** A key that is no character: moves, deletes, ends the line, or fetches one of before. */
   key(name: KeyName): void {
     switch (name) {
       case 'enter':

@@ -30,8 +30,11 @@ export interface LimitTotalConnectionsOptions {
  * reactor.listenTCP(8007, new LimitTotalConnectionsFactory(new EchoFactory(), limits));
  */
 export class LimitTotalConnectionsFactory extends ServerFactory implements WrapperOwner {
+  /** Connections at a time; null for no limit. */
   connectionLimit: number | null;
+  /** Makes the protocol of a connection that is one too many; null closes it at once. */
   overflowProtocol: ProtocolSource | null;
+  /** Connections at a time that get such a protocol; beyond them they are closed at once. */
   overflowLimit: number;
   /** The factory that it serves; null when it serves `protocol` itself. */
   readonly wrappedFactory: IProtocolFactory | null;

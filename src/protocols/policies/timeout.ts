@@ -26,6 +26,7 @@ export class TimeoutFactory extends WrappingFactory {
   override protocol: WrapperClass = TimeoutProtocol;
   /** Seconds of idleness that new connections are allowed. */
   timeoutPeriod: number;
+  /** As they were given. */
   readonly options: TimeoutOptions;
 
   /** @param timeoutPeriod seconds; default 1800, half an hour */

@@ -13,7 +13,9 @@ import { ProtocolWrapper, type WrapperClass, WrappingFactory } from './wrapping.
 
 /** Where the record of one connection goes. */
 export interface TrafficLog {
+  /** Takes a line, with its end. */
   write(line: string): unknown;
+  /** Nothing more comes. */
   end?(): unknown;
 }
 
@@ -55,6 +57,7 @@ function escaped(character: string): string {
  */
 export class TrafficLoggingFactory extends WrappingFactory {
   override protocol: WrapperClass = TrafficLoggingProtocol;
+  /** Bytes that are shown of each chunk; null for all. */
   readonly lengthLimit: number | null;
   readonly #log: string | ((number: number, addr: Address) => TrafficLog);
   #counter = 0;

@@ -51,10 +51,12 @@ export abstract class ForwardedConnection<F extends Factory = Factory> extends P
     return this.relayEnd?.dataReceived(data);
   }
 
+  /** The peer will send no more. */
   readConnectionLost(): unknown {
     return this.relayEnd?.readConnectionLost();
   }
 
+  /** Nothing more can be sent. */
   writeConnectionLost(): unknown {
     return this.relayEnd?.writeConnectionLost();
   }
@@ -200,6 +202,7 @@ export class ForwardingFactory extends Factory<IProtocol> {
   override protocol: new () => ProxyServer = ProxyServer;
   /** Where connections go. */
   readonly endpoint: StreamClientEndpoint;
+  /** As they were given. */
   readonly options: ForwardingOptions;
   /** The connections that are handed on, and those that are to be. */
   readonly protocols: Set<ProxyServer> = new Set();
@@ -234,7 +237,9 @@ export interface ProxyFactoryOptions extends ForwardingOptions {
  * reactor.listenTCP(8080, new ProxyFactory('example.org', 80));
  */
 export class ProxyFactory extends ForwardingFactory {
+  /** Where connections go. */
   readonly host: string;
+  /** Where connections go. */
   readonly port: number;
 
   constructor(host: string, port: number, options: ProxyFactoryOptions = {}) {

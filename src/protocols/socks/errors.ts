@@ -26,6 +26,7 @@ export class SOCKSAuthenticationError extends SOCKSError {
 /** The proxy would not, or could not, connect. */
 export class SOCKSRefusedError extends SOCKSError {
   override readonly code: string = 'ERR_SOCKS_REFUSED';
+  /** The version that was spoken. */
   readonly version: 4 | 5;
   /** The proxy's number for why: of RFC 1928, 6, or 91 to 93 in version 4. */
   readonly reply: number;

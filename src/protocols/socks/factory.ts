@@ -12,11 +12,13 @@ import { SOCKSServer } from './server.ts';
 
 /** Where somebody wants to be connected to, for a rule to judge. */
 export interface SOCKSTarget {
+  /** What is asked for. */
   readonly command: SOCKSCommand;
   /** What was asked for: a name, or an IP literal. */
   readonly host: string;
   /** The IP literal that it came to, which is where the connection would go. */
   readonly address: string;
+  /** The port. */
   readonly port: number;
   /** Who asks. */
   readonly client: Address;
@@ -28,6 +30,7 @@ export interface SOCKSTarget {
 
 /** The avatar that `SOCKSServerFactory` asks a portal for. Twisted has none. */
 export class SOCKSUser {
+  /** The name that the checker gave. */
   readonly avatarId: AvatarId;
 
   constructor(avatarId: AvatarId) {
@@ -93,7 +96,9 @@ export interface SOCKSServerOptions {
 
 /** Somebody who has logged in. */
 export interface SOCKSSession {
+  /** Who logged in. */
   readonly user: unknown;
+  /** Called once, when the connection is over. */
   readonly logout: () => unknown;
 }
 
@@ -108,7 +113,9 @@ const ONLY_HERE: readonly string[] = ['127.0.0.0/8', '::1'];
  * reactor.listenTCP(1080, new SOCKSServerFactory(reactor, { login: portal, allow: ['10.0.0.0/8'] }));
  */
 export class SOCKSServerFactory extends ServerFactory<SOCKSServer> {
+  /** What listens, connects and tells the time. */
   readonly reactor: SOCKSReactor;
+  /** As they were given. */
   readonly options: SOCKSServerOptions;
   /** Those whose connections stand. */
   readonly protocols: Set<SOCKSServer> = new Set();
@@ -189,6 +196,7 @@ export class SOCKSServerFactory extends ServerFactory<SOCKSServer> {
     return rule === undefined ? true : rule(target);
   }
 
+  /** Says something to the log. Override it to say it elsewhere. */
   log(level: 'info' | 'warn', message: string): void {
     logEvent({ level, system: this.logPrefix(), message });
   }

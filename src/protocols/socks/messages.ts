@@ -35,26 +35,35 @@ const LONGEST = 255;
 
 /** A host, as an IP literal or a name, and a port. */
 export interface SOCKSAddress {
+  /** An address, or a name. */
   readonly host: string;
+  /** 0 to 65535. */
   readonly port: number;
 }
 
 /** A client of version 5 says how it could log in. */
 export interface SOCKSGreeting {
+  /** What it is. */
   readonly type: 'greeting';
+  /** The ways to log in that the client knows. */
   readonly methods: readonly number[];
 }
 
 /** A client logs in (RFC 1929). */
 export interface SOCKSLogin {
+  /** What it is. */
   readonly type: 'login';
+  /** 1 to 255 bytes. */
   readonly username: string;
+  /** 1 to 255 bytes. */
   readonly password: string;
 }
 
 /** A client says what it wants. */
 export interface SOCKSRequest extends SOCKSAddress {
+  /** What it is. */
   readonly type: 'request';
+  /** The version it is of. */
   readonly version: 4 | 5;
   /** A number for one that is not known. */
   readonly command: SOCKSCommand | number;
@@ -67,19 +76,25 @@ export type SOCKSClientMessage = SOCKSGreeting | SOCKSLogin | SOCKSRequest;
 
 /** Which way to log in a server of version 5 has chosen; 255 for none. */
 export interface SOCKSMethodChoice {
+  /** What it is. */
   readonly type: 'method';
+  /** The way to log in; 255 for none. */
   readonly method: number;
 }
 
 /** Whether a log-in was accepted. */
 export interface SOCKSLoginResult {
+  /** What it is. */
   readonly type: 'loginResult';
+  /** Whether the client is let in. */
   readonly accepted: boolean;
 }
 
 /** Whether a server does what it was asked for; the address is that of its end. */
 export interface SOCKSAnswer extends SOCKSAddress {
+  /** What it is. */
   readonly type: 'answer';
+  /** The version it is of. */
   readonly version: 4 | 5;
   /** Of `SOCKSReply`, or of `SOCKS4Reply`. */
   readonly reply: number;

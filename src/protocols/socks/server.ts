@@ -356,12 +356,14 @@ export class SOCKSServer extends Protocol<SOCKSServerFactory> {
 
   // -------------------------------------------------------------------------------------------- ends
 
+  /** The peer will send no more. */
   readConnectionLost(): void {
     if (this.#relay !== undefined) this.#relay.first.readConnectionLost();
     else if (this.#state === 'opening') this.#ended = true;
     else this.transport.loseConnection();
   }
 
+  /** Nothing more can be sent. */
   writeConnectionLost(): void {
     this.#relay?.first.writeConnectionLost();
   }

@@ -66,6 +66,7 @@ const CR = 0x0d;
 export class AuthenticatingTelnetProtocol<
   F extends IProtocolFactory = Factory,
 > extends StatefulTelnetProtocol<F> {
+  /** Who logs people in. */
   readonly portal: Portal;
   override state = 'User';
   /** The avatar, once somebody is logged in. */
@@ -136,6 +137,7 @@ export class AuthenticatingTelnetProtocol<
     return undefined;
   }
 
+  /** Takes the name. Returns the next state. */
   telnet_User(line: Buffer): string {
     this.#username = edited(line);
     // The client stops showing what is typed; what it thinks of that is not waited for.
@@ -144,6 +146,7 @@ export class AuthenticatingTelnetProtocol<
     return 'Password';
   }
 
+  /** Takes the password. Returns the next state. */
   telnet_Password(line: Buffer): string {
     const credentials = new UsernamePassword(this.#username, edited(line));
     this.transport.wont(ECHO).addErrback(() => undefined);

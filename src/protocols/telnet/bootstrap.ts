@@ -62,6 +62,7 @@ export class TelnetBootstrapProtocol<F extends IProtocolFactory = Factory>
   protocol: ITerminalProtocol | null = null;
   /** Size of the window in characters, once it is known. */
   width = 0;
+  /** Rows. */
   height = 0;
   /** Which characters stand for what in the client, if it said so; see RFC 1184. */
   localCharacters: readonly LocalCharacter[] = [];

@@ -58,6 +58,7 @@ export class StatefulTelnetProtocol<F extends IProtocolFactory = Factory>
     return undefined;
   }
 
+  /** Takes a line, and does nothing with it. */
   telnet_Discard(_line: Buffer): unknown {
     return undefined;
   }

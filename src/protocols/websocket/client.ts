@@ -200,6 +200,7 @@ export class WebSocketClientFactory<
   readonly protocols: IWebSocketFactory<string, P>;
   /** @internal */
   readonly settings: WebSocketSettings;
+  /** Seconds that the handshake may take; null for ever. */
   readonly handshakeTimeout: number | null;
   readonly #place: WebSocketPlace;
   readonly #options: WebSocketClientOptions;

@@ -41,6 +41,7 @@ export class WebSocketOverflow extends WebSocketLost {
 /** The peer sent what it must not send; `closeCode` was sent to it in answer. */
 export class WebSocketProtocolError extends ConnectionLost {
   override readonly code: string = 'ERR_WEBSOCKET_PROTOCOL';
+  /** The code that the connection is closed with (RFC 6455 section 7.4). */
   readonly closeCode: number;
 
   constructor(message: string, closeCode: number = CloseCode.protocolError) {

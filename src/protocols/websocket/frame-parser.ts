@@ -31,7 +31,9 @@ export interface FrameEvents {
    * @param compressed whether the payload is as permessage-deflate made it (RFC 7692)
    */
   onMessage(data: Buffer, isBinary: boolean, compressed: boolean): void;
+  /** A ping, which is to be answered with the same data. */
   onPing(data: Buffer): void;
+  /** A pong. */
   onPong(data: Buffer): void;
   /** The peer says goodbye; nothing more is parsed. @param code 1005 if it gave none */
   onClose(code: number, reason: string): void;
@@ -104,6 +106,7 @@ export class FrameParser {
     return this.#dead;
   }
 
+  /** Whether it waits for `resume`. */
   get paused(): boolean {
     return this.#paused;
   }

@@ -73,6 +73,7 @@ export interface IWebSocketFactory<C, P extends WebSocketProtocol = WebSocketPro
   buildProtocol(context: C): P | null | PromiseLike<P | null> | Deferred<P | null>;
   /** Called when a connection stands, and when it is lost. */
   connectionOpened?(protocol: P): void;
+  /** One of its connections is over. */
   connectionClosed?(protocol: P): void;
 }
 

@@ -39,6 +39,7 @@ export interface WebSocketTransport {
   abortConnection(): void;
   /** Messages wait until `resumeProducing`, and Pings for their answers. */
   pauseProducing(): void;
+  /** Messages may go on. */
   resumeProducing(): void;
   /** `close()`. */
   stopProducing(): void;
@@ -48,7 +49,10 @@ export interface WebSocketTransport {
    */
   registerProducer(producer: PushProducer, streaming: true): void;
   registerProducer(producer: PullProducer, streaming: boolean): void;
+  /** The producer is done. */
   unregisterProducer(): void;
+  /** The address of this end. */
   getHost(): Address;
+  /** The address of the other end. */
   getPeer(): Address;
 }

@@ -46,7 +46,9 @@ export type IdentAnswer = readonly [system: string, user: string];
 
 /** One end of the connection that is asked about. */
 export interface IdentEnd {
+  /** The address. */
   readonly address: Address;
+  /** The port. */
   readonly port: number;
 }
 

@@ -75,6 +75,7 @@ function split(description: string): Piece[] {
 
 /** How an argument is read: its text to a value, or a message that says what was expected. */
 export interface ArgumentReader<T> {
+  /** The value, or what was expected in its place. */
   read(text: string): { readonly value: T } | { readonly expected: string };
   /** What it is when it is left out; without this it must be there. */
   readonly otherwise?: { readonly value: T };

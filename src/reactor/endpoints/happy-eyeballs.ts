@@ -26,6 +26,7 @@ export const DEFAULT_ATTEMPT_DELAY = 0.3;
 /** A host name that cannot be one. */
 export class InvalidHostnameError extends ReactorError {
   readonly code = 'ERR_INVALID_HOSTNAME';
+  /** The name, as it was given. */
   readonly hostname: string;
 
   constructor(hostname: string) {

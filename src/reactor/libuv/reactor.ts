@@ -66,6 +66,7 @@ export class LibuvReactor
     ReactorUNIX,
     ReactorThreads
 {
+  /** How sockets are read. */
   readonly readMethod: ReadMethod;
 
   constructor(options: LibuvReactorOptions = {}) {

@@ -23,8 +23,11 @@ const NO_HOST: SecurableHost = {
 
 /** Options of a `FakeTransport`. */
 export interface FakeTransportOptions {
+  /** What `getHost` says. */
   hostAddress?: IPv4Address | IPv6Address;
+  /** What `getPeer` says. */
   peerAddress?: IPv4Address | IPv6Address;
+  /** Who hears that the connection is lost: the connector or port that made it. */
   owner?: ConnectionOwner;
   /** How log lines name it. */
   name?: string;
@@ -32,6 +35,7 @@ export interface FakeTransportOptions {
 
 /** One end of a connection in memory. */
 export class FakeTransport extends TCPConnection {
+  /** Whether it is the server's end. */
   readonly isServer: boolean;
   /** @internal */
   readonly memory: MemoryHandle;
@@ -52,12 +56,15 @@ export class FakeTransport extends TCPConnection {
 
 /** What a pump needs of a clock. */
 export interface PumpClock {
+  /** Lets `seconds` go by, and calls what is due. */
   advance(seconds: number): void;
 }
 
 /** Carries bytes, and ends, between two transports when it is told to. */
 export class IOPump {
+  /** The server's end. */
   readonly serverIO: FakeTransport;
+  /** The client's end. */
   readonly clientIO: FakeTransport;
   readonly #clock: PumpClock | undefined;
 

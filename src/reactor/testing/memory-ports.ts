@@ -128,7 +128,9 @@ abstract class MemoryConnectorBase extends ConnectorBase {
 
 /** A connector over TCP, with or without TLS, that waits to be told how its attempt ends. */
 export class MemoryConnector extends MemoryConnectorBase {
+  /** Where it was told to connect to. */
   readonly host: string;
+  /** Where it was told to connect to. */
   readonly port: number | string;
 
   constructor(
@@ -151,6 +153,7 @@ export class MemoryConnector extends MemoryConnectorBase {
 
 /** A connector to a UNIX socket that waits to be told how its attempt ends. */
 export class MemoryUNIXConnector extends MemoryConnectorBase {
+  /** The path it was told to connect to. */
   readonly address: string;
 
   constructor(host: MemoryHost, address: string, factory: IClientFactory, timeout: number | null) {

@@ -88,9 +88,11 @@ export class MemoryReactor
   readonly connectors: MemoryConnector[] = [];
   /** Each `listenUNIX`, and the port that belongs to it. */
   readonly unixServers: UNIXServerRecord[] = [];
+  /** What was asked for by `listenUNIX`, oldest first. */
   readonly unixPorts: MemoryUNIXPort[] = [];
   /** Each `connectUNIX`, and the connector that belongs to it. */
   readonly unixClients: UNIXClientRecord[] = [];
+  /** What was asked for by `connectUNIX`, oldest first. */
   readonly unixConnectors: MemoryUNIXConnector[] = [];
   /** Each `listenUDP`, oldest first. */
   readonly udpServers: UDPServerRecord[] = [];
@@ -100,6 +102,7 @@ export class MemoryReactor
   readonly udpPorts: MemoryUDPPort[] = [];
   /** Each `spawnProcess`, and the child that belongs to it. */
   readonly spawnedProcesses: ProcessRecord[] = [];
+  /** What was asked for by `spawnProcess`, oldest first. */
   readonly processes: MemoryProcess[] = [];
   /** Each `adoptStreamPort`. */
   readonly adoptedPorts: Array<AdoptedStreamRecord<IProtocolFactory>> = [];

@@ -94,6 +94,8 @@ export type AdoptedDatagramRecord = readonly [
 
 /** A trigger that has been added and has neither run nor been removed. */
 export interface TriggerRecord extends TriggerID {
+  /** What is to be called. */
   readonly f: (...args: never[]) => unknown;
+  /** What it is called with. */
   readonly args: readonly unknown[];
 }

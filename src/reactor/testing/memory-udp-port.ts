@@ -19,6 +19,7 @@ export class MemoryUDPPort extends FakeDatagramTransport implements UDPListening
     this.stopped = true;
   }
 
+  /** Whether it is open. */
   get listening(): boolean {
     return !this.stopped;
   }

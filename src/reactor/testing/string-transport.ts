@@ -17,8 +17,11 @@ export class TransportStateError extends ReactorError {
 
 /** Options of a `StringTransport`; see its constructor. */
 export interface StringTransportOptions {
+  /** What `getHost` says. Default 10.0.0.1:12345. */
   hostAddress?: Address | null;
+  /** What `getPeer` says. Default 192.168.1.1:54321. */
   peerAddress?: Address | null;
+  /** Whether to put up with pause and resume where they make no sense any more. Default false. */
   lenient?: boolean;
 }
 
@@ -57,7 +60,9 @@ export class StringTransport implements Transport {
   producer: PushProducer | PullProducer | null = null;
   /** Whether that is a push producer; null without a producer. */
   streaming: boolean | null = null;
+  /** What `getHost` says. */
   hostAddr: Address;
+  /** What `getPeer` says. */
   peerAddr: Address;
   readonly #lenient: boolean;
   #chunks: Buffer[] = [];
@@ -140,18 +145,22 @@ export class StringTransport implements Transport {
     return this.peerAddr;
   }
 
+  /** What was set last. */
   getTcpNoDelay(): boolean {
     return this.#noDelay;
   }
 
+  /** Only remembered. */
   setTcpNoDelay(enabled: boolean): void {
     this.#noDelay = enabled;
   }
 
+  /** What was set last. */
   getTcpKeepAlive(): boolean {
     return this.#keepAlive;
   }
 
+  /** Only remembered. */
   setTcpKeepAlive(enabled: boolean): void {
     this.#keepAlive = enabled;
   }
@@ -202,6 +211,7 @@ export class StringTransport implements Transport {
  * (ConnectionDone) or `abortConnection` (ConnectionAborted) returns. Set `protocol` first.
  */
 export class StringTransportWithDisconnection extends StringTransport {
+  /** Who hears of `loseConnection`. Set it. */
   protocol: IProtocol | null = null;
 
   override loseConnection(): void {

@@ -17,8 +17,11 @@ import { type Call, describeWork } from './work.ts';
 export interface ThreadLimits {
   /** At least 16: a thread that has too little to start ends the process. */
   readonly maxOldGenerationSizeMb?: number;
+  /** Most memory for objects that are new, in MiB. */
   readonly maxYoungGenerationSizeMb?: number;
+  /** Memory for compiled code, in MiB. */
   readonly codeRangeSizeMb?: number;
+  /** Most memory for the stack, in MiB. Default 4. */
   readonly stackSizeMb?: number;
 }
 

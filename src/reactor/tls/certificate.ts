@@ -8,12 +8,19 @@ import { shown } from './shown.ts';
 
 /** Who a certificate is about, or from: the usual attributes of a name (RFC 4519). Of one that is there more than once, the first. */
 export interface DistinguishedName {
+  /** CN. */
   readonly commonName?: string;
+  /** O. */
   readonly organizationName?: string;
+  /** OU. */
   readonly organizationalUnitName?: string;
+  /** L. */
   readonly localityName?: string;
+  /** ST. */
   readonly stateOrProvinceName?: string;
+  /** C. */
   readonly countryName?: string;
+  /** Of PKCS #9. */
   readonly emailAddress?: string;
 }
 
@@ -129,10 +136,12 @@ export class Certificate {
     return this.x509.serialNumber;
   }
 
+  /** From when on it is good. */
   get validFrom(): Date {
     return new Date(this.x509.validFrom);
   }
 
+  /** Until when it is good. */
   get validTo(): Date {
     return new Date(this.x509.validTo);
   }

@@ -26,6 +26,7 @@ export interface ClientTLSOptions {
   readonly clientCertificate?: PrivateCertificate;
   /** Protocols for ALPN, best first. */
   readonly acceptableProtocols?: readonly string[];
+  /** Ciphers, versions and the like, as for `CertificateOptions`. */
   readonly extraCertificateOptions?: ExtraCertificateOptions;
   /** A session to resume, from `getSession` of an earlier connection to the same server. */
   readonly session?: Buffer;

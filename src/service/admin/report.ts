@@ -4,12 +4,15 @@ import { describeService, type IService } from '../service.ts';
 
 /** A service, as it stands. */
 export interface ServiceReport {
+  /** Its name. */
   readonly name: string;
   /** The class. */
   readonly kind: string;
+  /** Whether it runs. */
   readonly running: boolean;
   /** Where it listens, if it does. */
   readonly address?: string;
+  /** Those that are in it. */
   readonly children: readonly ServiceReport[];
 }
 
@@ -18,9 +21,11 @@ export type Phase = 'starting' | 'ready' | 'stopping';
 
 /** A process, as it stands. */
 export interface ProcessReport {
+  /** Of the process. */
   readonly pid: number;
   /** Which of the workers it is; null when there are none. */
   readonly worker: number | null;
+  /** Which part of its life it is in. */
   readonly phase: Phase;
   /** Why it is not ready, for people; empty when it is. */
   readonly reasons: readonly string[];
@@ -28,12 +33,15 @@ export interface ProcessReport {
   readonly uptime: number;
   /** Bytes of memory. */
   readonly memory: number;
+  /** The tree of its services. */
   readonly services: ServiceReport;
+  /** Its numbers. */
   readonly measurements: readonly Measurement[];
 }
 
 /** A service that knows whether it can serve: what it returns is why it cannot, or null. Looked for on each service of the tree. */
 export interface KnowsReadiness {
+  /** Why it is not ready; null when it is. */
   notReady(): string | null;
 }
 

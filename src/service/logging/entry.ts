@@ -21,12 +21,15 @@ export function isLogLevel(text: string): text is LogLevel {
 
 /** What a `LogEntry` is made of. */
 export interface LogEntryParts {
+  /** How bad it is. */
   readonly level: LogLevel;
   /** Whose doing it is: a part of the program, or a connection's log prefix. */
   readonly namespace: string;
   /** Text with `{field}` in it. */
   readonly format: string;
+  /** The values of the names in the format, and more. */
   readonly fields?: Readonly<Record<string, unknown>> | undefined;
+  /** The error behind it. */
   readonly failure?: Failure | undefined;
   /** Seconds since 1970, UTC. Default: now. */
   readonly time?: number | undefined;
@@ -36,10 +39,15 @@ const NO_FIELDS: Readonly<Record<string, unknown>> = Object.freeze({});
 
 /** One thing that happened, with its facts kept apart from its wording. */
 export class LogEntry {
+  /** How bad it is. */
   readonly level: LogLevel;
+  /** Who says it. */
   readonly namespace: string;
+  /** What is said, with names in braces for the fields. */
   readonly format: string;
+  /** The values of those names, and more. */
   readonly fields: Readonly<Record<string, unknown>>;
+  /** The error behind it. */
   readonly failure: Failure | undefined;
   /** Seconds since 1970, UTC. */
   readonly time: number;

@@ -18,6 +18,7 @@ export type LogFields = Readonly<Record<string, unknown>>;
  * ```
  */
 export class Logger {
+  /** Who says it. */
   readonly namespace: string;
   readonly #publisher: LogPublisher;
 
@@ -69,6 +70,7 @@ export class Logger {
     this.emit(level, format, fields, Failure.of(failure));
   }
 
+  /** Says something at a level that is known only when it is said. */
   emit(level: LogLevel, format: string, fields?: LogFields, failure?: Failure): void {
     if (!this.#publisher.wants(level)) return;
     this.#publisher.publish(

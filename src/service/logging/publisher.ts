@@ -55,6 +55,7 @@ export class LogPublisher {
     if (first && replay) this.#replay();
   }
 
+  /** It gets no more entries. */
   removeObserver(observer: EntryObserver): void {
     this.#subscriptions = this.#subscriptions.filter((one) => one.observer !== observer);
     this.#update();
@@ -76,6 +77,7 @@ export class LogPublisher {
     return kept;
   }
 
+  /** Hands an entry to all observers that want its level. */
   publish(entry: LogEntry): void {
     if (this.#subscriptions.length === 0) {
       this.#keep(entry);

@@ -43,6 +43,7 @@ export interface SinkOptions {
 
 /** An open log. */
 export interface LogSink {
+  /** What gets the entries. */
   readonly observer: EntryObserver;
   /**
    * Puts the file aside and begins a new one. Where somebody else has put it aside (logrotate(8) does), only begins the new one. Does nothing for what is not a file. What fails is said

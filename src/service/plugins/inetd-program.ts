@@ -54,14 +54,8 @@ class ProgramConnection extends Protocol<ProgramFactory> {
 
   override connectionMade(): void {
     const { factory, transport } = this;
-    // What cannot be started throws, or ends at once.
-    const child = reactor.spawnProcess(
-      new Child(this),
-      factory.program,
-      factory.args,
-      factory.identity,
-    );
     factory.running += 1;
+    const child = this.#spawn();
     this.#process = child;
     transport.registerProducer(child, true);
     const pace: PushProducer = {
@@ -70,6 +64,17 @@ class ProgramConnection extends Protocol<ProgramFactory> {
       stopProducing: () => transport.loseConnection(),
     };
     child.registerProducer(pace, true);
+  }
+
+  /** What throws has started nothing, and the connection ends by it. */
+  #spawn(): ProcessTransport {
+    const { factory } = this;
+    try {
+      return reactor.spawnProcess(new Child(this), factory.program, factory.args, factory.identity);
+    } catch (error) {
+      factory.running -= 1;
+      throw error;
+    }
   }
 
   override dataReceived(data: Buffer): void {

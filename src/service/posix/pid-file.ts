@@ -32,8 +32,8 @@ export function checkPidFile(path: string): void {
   }
   try {
     // Another one that starts has seen the same, and may have written its own by now.
-    if (lstatSync(path).ino !== inode) return checkPidFile(path);
-    unlinkSync(path);
+    if (lstatSync(path).ino === inode) unlinkSync(path);
+    else checkPidFile(path);
   } catch (cause) {
     if (cause instanceof StartError) throw cause;
     if (codeOf(cause) !== 'ENOENT') throw failed('remove', path, cause);

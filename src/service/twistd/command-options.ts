@@ -2,6 +2,7 @@
 import { createRequire } from 'node:module';
 import type { Option } from 'commander';
 import { HelpRequested, UsageError } from '../errors.ts';
+import { isServiceVerb } from '../windows/cli-options.ts';
 
 let loaded: typeof import('commander') | undefined;
 
@@ -83,6 +84,7 @@ export type OptionValues<T extends OptionTable> = { readonly [K in keyof T]: Opt
 export interface OperandsDescription {
   /** What the help calls them: 'COMMAND'. */
   readonly name: string;
+  /** What they are, for the help. */
   readonly description: string;
   /** How many there have to be. Default 0. */
   readonly min?: number;
@@ -179,7 +181,10 @@ function readOptions(
   }
   const [operand] = command.args;
   if (operands === undefined && operand !== undefined) {
-    throw new UsageError(`Unexpected argument ${JSON.stringify(operand)}`);
+    const advice = isServiceVerb(operand)
+      ? `: commands go with --service, as in 'twistd --service NAME ${operand}', and options of NAME after --`
+      : '';
+    throw new UsageError(`Unexpected argument ${JSON.stringify(operand)}${advice}`);
   }
   if (command.args.length < (operands?.min ?? 0)) {
     throw new UsageError(`${operands?.name} is missing: ${operands?.description}`);

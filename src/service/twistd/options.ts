@@ -25,7 +25,7 @@ import {
   serviceOptionsOf,
   withBareWaitLast,
 } from '../windows/cli-options.ts';
-import { configuredPlugin, type LoadedConfig, wordsOf } from './config.ts';
+import { type ConfigOptions, configuredPlugin, type LoadedConfig, wordsOf } from './config.ts';
 import { badValue, type OptionRow } from './option-row.ts';
 import { listPlugins } from './plugins.ts';
 import {
@@ -173,10 +173,30 @@ export function parseOptions(
   config: LoadedConfig | null = null,
 ): Request {
   const request = readOptions(argv, platform, config);
-  const defaults = wordsOf(config?.twistd);
+  const defaults = wordsOf(withoutContradicted(config?.twistd ?? {}, argv));
   // What a project wants each time is for hosting.
   if (request.kind !== 'run' || defaults.length === 0) return request;
   return readOptions([...defaults, ...argv], platform, config);
+}
+
+/** Options of which one is enough: who names one of a row on the command line does not mean another one that the project has. */
+const CONTRADICTIONS: ReadonlyArray<readonly string[]> = [
+  ['--daemonize', '--nodaemon', '-n'],
+  ['--logfile', '--syslog', '--logger', '-l'],
+];
+
+function withoutContradicted(options: ConfigOptions, argv: readonly string[]): ConfigOptions {
+  const end = argv.indexOf('--');
+  const own = end < 0 ? argv : argv.slice(0, end);
+  const words = own.slice(0, subCommandIn(own) ?? own.length);
+  const given = (flag: string): boolean =>
+    words.some((word) => word === flag || word.startsWith(`${flag}=`));
+  const out = CONTRADICTIONS.filter((row) => row.some(given)).flat();
+  return Object.fromEntries(
+    Object.entries(options).filter(([name, value]) => {
+      return !wordsOf({ [name]: value }).some((word) => out.includes(word.replace(/=.*/s, '')));
+    }),
+  );
 }
 
 function readOptions(

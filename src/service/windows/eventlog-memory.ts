@@ -9,6 +9,7 @@ import type {
 
 /** An event, and who wrote it. */
 export interface WrittenEvent extends EventRecord {
+  /** Who wrote it. */
   readonly source: string;
 }
 

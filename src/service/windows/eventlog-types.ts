@@ -15,9 +15,11 @@ export const EVENT_LEVEL_CODES: Readonly<Record<EventLevel, number>> = {
 
 /** An event as it is written. */
 export interface EventRecord {
+  /** How bad it is. */
   readonly level: EventLevel;
   /** Which message of the source's message file it is. */
   readonly id: number;
+  /** A number of its source; 0 for none. */
   readonly category: number;
   /** What is put into the message in place of %1 and so on. */
   readonly texts: readonly string[];
@@ -39,6 +41,7 @@ export interface EventLogApi {
   register(source: string, options?: EventSourceOptions): void;
   /** Returns whether it was registered. @throws {WindowsError} 5 */
   unregister(source: string): boolean;
+  /** Whether a source is registered. */
   isRegistered(source: string): boolean;
   /** @throws {WindowsError} 1722 that machine does not answer */
   open(source: string, machine?: string): OpenEventLog;

@@ -27,6 +27,7 @@ export interface EventDetails {
   readonly id?: number;
   /** Default 0, none. */
   readonly category?: number;
+  /** Bytes that are kept with it. */
   readonly data?: Uint8Array;
 }
 
@@ -46,6 +47,7 @@ const DEFAULT_ID = 1;
  * ```
  */
 export class EventLog implements EventWriter, Disposable {
+  /** The name under which it writes. */
   readonly source: string;
   readonly #api: EventLogApi;
   readonly #machine: string | undefined;
@@ -92,14 +94,17 @@ export class EventLog implements EventWriter, Disposable {
     for (const part of parts) this.#open.report({ level, id, category, texts: [part], data });
   }
 
+  /** Writes an event of level information. */
   info(text: string, details?: EventDetails): void {
     this.write('info', text, details);
   }
 
+  /** Writes a warning. */
   warn(text: string, details?: EventDetails): void {
     this.write('warn', text, details);
   }
 
+  /** Writes an error. */
   error(text: string, details?: EventDetails): void {
     this.write('error', text, details);
   }

@@ -46,6 +46,7 @@ export interface ServiceFrameworkClass {
   readonly _svc_name_: string;
   /** What people see. Default: the name. */
   readonly _svc_display_name_?: string;
+  /** What the service manager says about it. */
   readonly _svc_description_?: string;
   /** Services that must run before it; groups with a '+' before them. */
   readonly _svc_deps_?: readonly string[];
@@ -95,7 +96,9 @@ export abstract class ServiceFramework {
     return this.SvcStop();
   }
 
+  /** Pauses. Offered when `SvcContinue` is there too. */
   SvcPause?(): MaybeDeferred;
+  /** Goes on after a pause. */
   SvcContinue?(): MaybeDeferred;
 
   /** Gets a control that the others do not. Returns 0 or nothing, or a Windows error number. */

@@ -45,6 +45,7 @@ export interface HostedService {
 
 /** Takes what an administrator should find in the event log. The host ignores what it throws: a log that fails must not take the service along. */
 export interface EventWriter {
+  /** Notes an event. */
   write(level: 'info' | 'warn' | 'error', text: string): void;
 }
 

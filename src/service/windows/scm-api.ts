@@ -92,8 +92,11 @@ export interface EnumerateFilter {
 
 /** One line of `enumerate` and of `dependents`. */
 export interface ServiceListing {
+  /** Its name. */
   readonly name: string;
+  /** What people see. */
   readonly displayName: string;
+  /** How it is. */
   readonly status: ServiceStatus;
 }
 
@@ -160,6 +163,7 @@ export interface ScmService {
 
 /** A service's status, as SERVICE_STATUS_PROCESS has it. */
 export interface ServiceStatus extends ReportedStatus {
+  /** Whether it has its process to itself. */
   readonly type: ServiceType;
   /** Of its process; 0 while it does not run. */
   readonly pid: number;
@@ -167,6 +171,7 @@ export interface ServiceStatus extends ReportedStatus {
 
 /** What a service says of itself: SERVICE_STATUS. */
 export interface ReportedStatus {
+  /** The state it is in. */
   readonly state: ServiceState;
   /** What it can be told in this state. */
   readonly accepts: readonly AcceptedControl[];
@@ -182,10 +187,13 @@ export interface ReportedStatus {
 
 /** How a service is set up: QUERY_SERVICE_CONFIG. */
 export interface ServiceConfig {
+  /** Whether it has its process to itself. */
   readonly type: ServiceType;
   /** Whether it may show windows, which no Windows since Vista lets anybody see. */
   readonly interactive: boolean;
+  /** When it is started. */
   readonly startType: StartType;
+  /** What the system does when it does not start at boot. */
   readonly errorControl: ErrorControl;
   /** The command line, quoted as Windows wants it. */
   readonly imagePath: string;
@@ -195,6 +203,7 @@ export interface ServiceConfig {
   readonly dependencies: readonly string[];
   /** 'LocalSystem', 'NT AUTHORITY\\LocalService', 'NT SERVICE\\name', '.\\user', 'DOMAIN\\user', 'DOMAIN\\managed$', 'user@domain'. */
   readonly account: string;
+  /** What people see. */
   readonly displayName: string;
 }
 
@@ -213,11 +222,13 @@ export type ServiceDefinition = ServiceConfigChange & {
 export interface ServiceSettings {
   /** '' for none. */
   readonly description: string;
+  /** What the manager does when it has failed. */
   readonly recovery: RecoveryPlan;
   /** Whether an automatic start comes some two minutes after the others. */
   readonly delayedStart: boolean;
   /** Whether stopping in good order, but with an exit code that is not 0, is a failure as well. Without it only a process that ends without a word is. */
   readonly recoverOnErrorExit: boolean;
+  /** Whether its process has an identity of its own that rights can be given to. */
   readonly sidType: SidType;
   /** Names of privileges; empty for all that the account has. */
   readonly requiredPrivileges: readonly string[];
@@ -243,6 +254,7 @@ export interface RecoveryPlan {
 
 /** What the manager does when a service has failed (Windows: `SC_ACTION`). */
 export interface RecoveryAction {
+  /** What is done. */
   readonly type: RecoveryActionType;
   /** Seconds to wait before it. */
   readonly delay: number;

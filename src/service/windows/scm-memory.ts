@@ -42,6 +42,7 @@ export type MemoryProgram = (process: MemoryScmProcess) => void;
 
 /** Options of `MemoryScm`. Times in seconds. */
 export interface MemoryScmOptions {
+  /** Whose time everything goes by: a `Clock`, in tests. */
   readonly clock: DeferredClock;
   /** Default 'MACHINE'. */
   readonly machine?: string;

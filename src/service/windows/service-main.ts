@@ -21,6 +21,7 @@ export type StrayErrorPolicy = 'continue' | 'stop' | 'crash';
 /** Options of every service's process. */
 export interface ServiceMainOptions
   extends Omit<ServiceHostOptions, 'scm' | 'service' | 'clock' | 'beforeStopped'> {
+  /** Whose loop the service runs in. */
   readonly reactor: ReactorCore & ReactorTime;
   /** Gives the service manager. A function, because what it needs may be missing, which should be in the log. */
   readonly scm: () => ScmProcessApi;

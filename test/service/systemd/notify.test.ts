@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { expect } from 'chai';
 import { Clock } from '../../../src/reactor/index.ts';
-import { LogEntry, openSink } from '../../../src/service/index.ts';
+import { capturedLogs, LogEntry, openSink } from '../../../src/service/index.ts';
 import { serviceNotifier } from '../../../src/service/posix/systemd/notify.ts';
 import { fixture, killChildren, ROOT, start } from '../../support/twistd-child.ts';
 
@@ -79,6 +79,23 @@ describe('serviceNotifier()', () => {
     notifier?.close();
     clock.advance(100);
     expect(sent).to.deep.equal([]);
+  });
+
+  it('keeps nothing from being done when nobody can be told', () => {
+    const clock = new Clock();
+    const logs = capturedLogs();
+    const environment = { NOTIFY_SOCKET: '/run/x', WATCHDOG_USEC: '1000000' };
+    const notifier = serviceNotifier(clock, environment, () => {
+      throw new Error('no way there');
+    });
+    notifier?.ready('all well');
+    notifier?.stopping();
+    clock.advance(5);
+    notifier?.close();
+    logs.stop();
+    expect(logs.entries.map(({ message }) => message)).to.deep.equal([
+      'Cannot tell systemd: no way there',
+    ]);
   });
 
   it('leaves the watchdog of another process alone, and is none without a socket', () => {

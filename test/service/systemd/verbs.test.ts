@@ -149,6 +149,16 @@ describe('twistd with systemd', function () {
     expect(unit('who.socket')).to.include('ListenStream=8080\nListenStream=/run/who\n');
     expect(unit()).to.include('Requires=who.socket\n');
     expect(system.calls).to.include('systemctl enable who.socket');
+    await perform('update', '--startup', 'disabled');
+    for (const name of ['who.service', 'who.socket']) {
+      expect(unit(name)).to.include('RefuseManualStart=yes\n');
+    }
+    expect(system.calls.at(-1)).to.equal('systemctl disable who.socket');
+    await perform('install');
+    expect(system.calls.at(-2)).to.equal('systemctl disable --now who.socket');
+    expect(readdirSync(join(folder, 'system'))).to.deep.equal(['who.service']);
+    expect(unit()).not.to.include('RefuseManualStart');
+    await perform('install', '--socket', '8080');
     await perform('remove');
     expect(readdirSync(join(folder, 'system'))).to.deep.equal([]);
     expect(system.calls).to.include('systemctl disable --now who.socket');
@@ -258,6 +268,11 @@ describe('twistd with systemd', function () {
       [['start', '--workers', '2'], 'Option --workers does not go with command "start"'],
       [['start', '--', 'x'], 'Command "start" takes no arguments for the service'],
       [['install', '--name', 'a b'], 'Cannot call a unit "a b"'],
+      [['install', '--name=-H'], 'Cannot call a unit "-H"'],
+      [
+        ['install', '--socket', '80', '--workers', '2'],
+        'Options --socket and --workers exclude each other',
+      ],
       [['install', '--socket', 'nowhere'], 'Bad value "nowhere" of --socket'],
       [['install', '--depends', 'a b'], 'Cannot depend on "a b"'],
       [['install', '--recovery', 'reboot/5s'], 'Recovery "reboot" has no sense with systemd'],

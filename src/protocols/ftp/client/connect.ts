@@ -10,6 +10,7 @@ export interface ConnectFTPOptions extends FTPClientOptions {
   readonly port?: number;
   /** Default 'anonymous'; null: `login` is left to you. */
   readonly username?: string | null;
+  /** Default 'anonymous@'; null for none. */
   readonly password?: string | null;
 }
 

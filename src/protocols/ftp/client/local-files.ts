@@ -33,6 +33,7 @@ export interface DownloadOptions {
   readonly resume?: boolean;
   /** Whether it is text, whose lines end here with LF, and on the way with CRLF (TYPE A). Such a transfer cannot be resumed. Default false. */
   readonly ascii?: boolean;
+  /** Hears how far it is, after each part. */
   readonly onProgress?: OnProgress;
 }
 
@@ -44,6 +45,7 @@ export interface UploadOptions {
   readonly append?: boolean;
   /** As of a download. */
   readonly ascii?: boolean;
+  /** Hears how far it is, after each part. */
   readonly onProgress?: OnProgress;
 }
 

@@ -34,7 +34,9 @@ export type TransferType = 'A' | 'I';
 
 /** Where a transfer is. */
 export interface FTPProgress {
+  /** How far it is. */
   readonly state: 'begun' | 'moving' | 'done' | 'failed';
+  /** What is transferred. */
   readonly kind: 'download' | 'upload' | 'listing';
   /** As it was sent to the server. */
   readonly path: string;

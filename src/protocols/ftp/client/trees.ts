@@ -12,6 +12,7 @@ export interface TreeOptions {
   readonly maxDepth?: number;
   /** Whether files are gone on with from where they end. Default false. */
   readonly resume?: boolean;
+  /** Hears how far each file is, after each part. */
   readonly onProgress?: OnProgress;
 }
 

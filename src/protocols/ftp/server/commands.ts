@@ -8,6 +8,7 @@ import type { FTP } from './ftp.ts';
 
 /** A command. */
 export interface CommandRow {
+  /** Whether it takes one. */
   readonly argument: 'none' | 'optional' | 'required';
   /** Whether one has to log in first. */
   readonly login: boolean;

@@ -43,16 +43,25 @@ class Overflow extends Protocol {
  */
 export class FTPFactory extends ServerFactory<Protocol> {
   override protocol: ProtocolSource<FTP> = FTP;
+  /** Who logs people in. */
   readonly portal: Portal;
+  /** As they were given. */
   readonly options: FTPFactoryOptions;
+  /** All of them, those that were given and the defaults. */
   readonly limits: FTPLimits;
+  /** What listens, connects and tells the time. */
   readonly reactor: ReactorTCP & ReactorTime;
+  /** The ports that data connections are taken on; none for any. */
   readonly ports: readonly number[];
   /** The commands that there are: take one out and it is gone, from HELP and FEAT as well. */
   readonly commands: Map<string, CommandRow> = new Map(COMMANDS);
+  /** The greeting. */
   welcomeMessage: string;
+  /** Whether `userAnonymous` logs in as nobody in particular. */
   allowAnonymous: boolean;
+  /** The name of nobody in particular. */
   userAnonymous: string;
+  /** Counts log-ins that fail, by address. */
   readonly guard: LoginGuard;
   readonly #sessions = new Set<FTP>();
   readonly #perPeer = new Map<string, number>();

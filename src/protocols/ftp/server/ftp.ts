@@ -72,14 +72,19 @@ export type SessionState = ReturnType<typeof initialState>;
  * Twisted: `twisted.protocols.ftp.FTP`).
  */
 export class FTP extends Protocol<FTPFactory> {
+  /** What REIN forgets. */
   state: SessionState = initialState();
   /** What data connections are under: nothing ('C') or TLS ('P'). */
   protection: 'C' | 'P' = 'C';
   /** Whether PBSZ has come. */
   protectionBuffer = false;
+  /** Log-ins that failed. */
   failures = 0;
+  /** Its data connection. */
   data!: DataChannel;
+  /** The address of the client. */
   peerHost = '';
+  /** The address that the client connected to. */
   localHost = '';
   #number = 0;
   #lines!: ControlLines;
@@ -95,10 +100,12 @@ export class FTP extends Protocol<FTPFactory> {
   #loginTimer: DelayedCall | null = null;
   #afterReply: Array<() => void> = [];
 
+  /** Whose time it goes by. */
   get clock(): ReactorTime {
     return this.factory.reactor;
   }
 
+  /** Those of its factory. */
   get limits(): FTPLimits {
     return this.factory.limits;
   }
@@ -224,6 +231,7 @@ export class FTP extends Protocol<FTPFactory> {
     return true;
   }
 
+  /** Ends the log-in, if there is one: what the portal gave for that is called. */
   logOut(): void {
     const { login } = this.state;
     if (login === null) return;

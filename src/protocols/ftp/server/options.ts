@@ -87,6 +87,7 @@ export interface FTPFactoryOptions extends Partial<FTPLimits> {
   readonly userAnonymous?: string;
   /** Ports that data connections are taken on. Default: any. */
   readonly passivePortRange?: Iterable<number>;
+  /** The address that clients are told for passive transfers, behind a router that translates. Default: the one they have connected to. */
   readonly passiveAddress?: PassiveAddress;
   /** What AUTH TLS begins. Without it there is no TLS. */
   readonly tls?: TLSContext;

@@ -7,6 +7,7 @@ const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
 /** Asks for a user name and a password as they are. Twisted: `BasicCredentialFactory`. */
 export class BasicCredentialFactory implements CredentialFactory {
   readonly scheme = 'basic';
+  /** What browsers show when they ask for a password. */
   readonly authenticationRealm: string;
 
   /** @param authenticationRealm what the user is told the password is for */

@@ -33,7 +33,9 @@ const MAC_LENGTH = 16;
 export class DigestCredentialFactory implements CredentialFactory {
   readonly scheme = 'digest';
   readonly unquoted = NOT_QUOTED;
+  /** What digests are made with. */
   readonly algorithm: DigestAlgorithm;
+  /** What browsers show when they ask for a password. */
   readonly authenticationRealm: string;
   readonly #key = randomBytes(32);
   readonly #opaque = randomBytes(12).toString('base64url');
@@ -169,6 +171,7 @@ interface DigestFields {
 
 /** What a client said that knows the password, if it does. Twisted: `DigestedCredentials`. */
 export class DigestedCredentials extends UsernameHashedPassword {
+  /** Who it claims to be. */
   readonly username: string;
   readonly #fields: DigestFields;
 

@@ -135,6 +135,7 @@ class HostnameEndpoints implements AgentEndpointFactory {
  * console.log(response.code, await response.text());
  */
 export class Agent implements IAgent {
+  /** The connections it keeps. */
   readonly pool: HTTPConnectionPool;
   readonly #endpoints: AgentEndpointFactory;
   readonly #keySuffix: string;

@@ -14,6 +14,7 @@ import { targetOf } from './target.ts';
  */
 export class CookieAgent implements IAgent {
   readonly #agent: IAgent;
+  /** The cookies. */
   readonly jar: CookieJar;
 
   constructor(agent: IAgent, jar: CookieJar) {

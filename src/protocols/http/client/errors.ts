@@ -19,6 +19,7 @@ function said(reasons: readonly Failure[]): string {
 
 /** Something failed for reasons that have errors of their own; the first is the `cause`. */
 abstract class WrappedError extends HTTPClientError {
+  /** What went wrong. */
   readonly reasons: readonly Failure[];
 
   constructor(what: string, reasons: readonly Failure[]) {
@@ -96,6 +97,7 @@ export class PotentialDataLoss extends HTTPClientError {
 /** What `readBody` got, of a body that may not be complete. Twisted: `PartialDownloadError`. */
 export class PartialDownloadError extends HTTPClientError {
   readonly code = 'ERR_HTTP_PARTIAL_DOWNLOAD';
+  /** The status of the answer. */
   readonly status: number;
   /** What came. */
   readonly response: Buffer;
@@ -182,6 +184,7 @@ export class InvalidURIError extends HTTPClientError {
 
 /** A response that an agent cannot do anything with. */
 abstract class UnusableResponse extends HTTPClientError {
+  /** The status of the response. */
   readonly status: number;
   /** The response itself. Its body was not read. */
   readonly response: Response;
@@ -214,6 +217,7 @@ export class RedirectWithNoLocation extends UnusableResponse {
 /** A redirect that is not followed: by a method that would be repeated, with a body that cannot be, or to where the request may not go. Twisted: `PageRedirect`. */
 export class RedirectNotFollowed extends UnusableResponse {
   readonly code = 'ERR_HTTP_REDIRECT_NOT_FOLLOWED';
+  /** Where to. */
   readonly location: string;
 
   constructor(location: string, why: string, response: Response) {

@@ -28,6 +28,7 @@ export type Fields =
 
 /** What one call may say. */
 export interface CallOptions extends RequestOptions {
+  /** Headers of this request; they go before those of the client. */
   readonly headers?: Headers | HeadersInit | null | undefined;
   /** Is added to the query of the URL. */
   readonly query?: Fields | undefined;
@@ -101,6 +102,7 @@ function withQuery(url: string | URL, query: Fields): string {
  * const account = await client.get('https://example.org/account');
  */
 export class HTTPClient {
+  /** The connections it keeps. */
   readonly pool: HTTPConnectionPool;
   /** What requests go through. */
   readonly agent: IAgent;
@@ -177,26 +179,32 @@ export class HTTPClient {
     return headers;
   }
 
+  /** Sends a GET. Fires with the response once its head is there; fails as `request` does. */
   get(url: string | URL, options?: CallOptions): Deferred<Response> {
     return this.request('GET', url, options);
   }
 
+  /** Sends a HEAD. Fires with the response once its head is there; fails as `request` does. */
   head(url: string | URL, options?: CallOptions): Deferred<Response> {
     return this.request('HEAD', url, options);
   }
 
+  /** Sends a POST. Fires with the response once its head is there; fails as `request` does. */
   post(url: string | URL, options?: CallOptions): Deferred<Response> {
     return this.request('POST', url, options);
   }
 
+  /** Sends a PUT. Fires with the response once its head is there; fails as `request` does. */
   put(url: string | URL, options?: CallOptions): Deferred<Response> {
     return this.request('PUT', url, options);
   }
 
+  /** Sends a PATCH. Fires with the response once its head is there; fails as `request` does. */
   patch(url: string | URL, options?: CallOptions): Deferred<Response> {
     return this.request('PATCH', url, options);
   }
 
+  /** Sends a DELETE. Fires with the response once its head is there; fails as `request` does. */
   delete(url: string | URL, options?: CallOptions): Deferred<Response> {
     return this.request('DELETE', url, options);
   }

@@ -9,6 +9,7 @@ import { WrongBodyLength } from './errors.ts';
 
 /** A file in a form, or anything that is to look like one. */
 export interface FilePart {
+  /** Its bytes. */
   readonly content: RequestBodySource;
   /** What the server is told that it is called. Without a path. */
   readonly filename: string;

@@ -54,6 +54,7 @@ interface Proxy {
  * const byEnvironment = new ProxyAgent(proxyFromEnvironment(), reactor);
  */
 export class ProxyAgent implements IAgent {
+  /** The connections it keeps. */
   readonly pool: HTTPConnectionPool;
   readonly #proxy: string | URL | StreamClientEndpoint | ProxyChoice;
   readonly #reactor: NameConnector;

@@ -9,6 +9,7 @@ import type { RequestOptions } from './limits.ts';
 
 /** A request, as a pool sends it: nothing in it is looked up or rewritten. */
 export interface ClientRequest {
+  /** Such as 'GET'. */
   readonly method: string;
   /** What stands behind the method: path and query, or one of the other forms of RFC 9112 section 3.2. Visible ASCII only. */
   readonly target: string;
@@ -16,9 +17,11 @@ export interface ClientRequest {
   readonly host: string;
   /** They are not changed. Headers that say how long the body is have to say what it is. */
   readonly headers?: Headers | null | undefined;
+  /** Null or undefined for none. */
   readonly body?: RequestBodySource | null | undefined;
   /** The whole URI, for people and for redirects. */
   readonly absoluteURI?: string | null | undefined;
+  /** What is different for this request. */
   readonly options?: RequestOptions | undefined;
 }
 

@@ -11,9 +11,11 @@ import { ClientStateError, PartialDownloadError, StatusError } from './errors.ts
 
 /** What was asked for. */
 export interface SentRequest {
+  /** Such as 'GET'. */
   readonly method: string;
   /** Null if whoever sent it did not say. */
   readonly absoluteURI: string | null;
+  /** The header fields, as they were sent. */
   readonly headers: Headers;
 }
 
@@ -83,17 +85,21 @@ function decode(bytes: Buffer, contentType: string): string {
  * in good order, but for `deliverBody` and `readBody`, which give `PotentialDataLoss` and `PartialDownloadError` as Twisted's do.
  */
 export class Response implements AsyncIterable<Buffer> {
+  /** The status. */
   readonly code: number;
   /** The reason phrase; may be empty. */
   readonly phrase: string;
+  /** The version of HTTP that the server speaks. */
   readonly version: readonly [name: 'HTTP', major: 1, minor: number];
   /** Bytes of the body, or `UNKNOWN_LENGTH`. 0 where there is no body, as in answer to HEAD. */
   readonly length: number | typeof UNKNOWN_LENGTH;
+  /** What it answers. */
   readonly request: SentRequest;
   /** The response that redirected here. */
   previousResponse: Response | null = null;
   /** Whether the connection had been used before. */
   readonly connectionReused: boolean;
+  /** Status, reason and fields, as they came. */
   readonly head: ResponseHead;
   readonly #body: RequestBody;
   readonly #source: ResponseSource;
@@ -114,6 +120,7 @@ export class Response implements AsyncIterable<Buffer> {
     this.length = parts.length ?? lengthOf(head);
   }
 
+  /** The header fields. */
   get headers(): Headers {
     this.#headers ??= Headers.fromRaw(this.head);
     return this.#headers;
@@ -141,6 +148,7 @@ export class Response implements AsyncIterable<Buffer> {
     throw new StatusError(this);
   }
 
+  /** Says which response led to this one. */
   setPreviousResponse(response: Response): void {
     this.previousResponse = response;
   }
@@ -175,10 +183,12 @@ export class Response implements AsyncIterable<Buffer> {
     this.#take().deliverTo(receiver);
   }
 
+  /** No more of the body is to come for now. */
   pause(): void {
     this.#body.pause();
   }
 
+  /** The body may go on. */
   resume(): void {
     this.#body.resume();
   }

@@ -3,9 +3,11 @@ import { InvalidURIError, SchemeNotSupported } from './errors.ts';
 
 /** Where a request goes. */
 export interface RequestTarget {
+  /** By what. */
   readonly scheme: 'http' | 'https';
   /** Whom to connect to: a name in ASCII, or an address without brackets. */
   readonly hostname: string;
+  /** Where to; that of the scheme, where the URI has none. */
   readonly port: number;
   /** As Host says it: with brackets around IPv6, and the port unless it is the scheme's own. */
   readonly host: string;

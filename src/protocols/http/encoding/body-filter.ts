@@ -12,10 +12,13 @@ export interface BodyFilter {
    * @returns false to leave the body as it is; then nothing else is called
    */
   begin(request: Request, length: number | null): boolean;
+  /** Takes a part of the body. */
   write(data: Data): void;
   /** All of the body was written. */
   end(): void;
+  /** Has a producer write the body. `streaming`: it is a push producer. */
   registerProducer(producer: PullProducer, streaming: boolean): void;
+  /** The producer is done. */
   unregisterProducer(): void;
   /** The connection is lost, or the answer given up: let go of everything. May be called at any time, and more than once. */
   stop(): void;

@@ -131,6 +131,7 @@ function drained(decoder: Transform): Promise<void> {
  * too, with the codings that it can in `Accept-Encoding`.
  */
 export class DecodingResourceWrapper implements IResource {
+  /** What gets the requests. */
   readonly original: IResource;
   readonly #options: DecodingOptions;
   readonly decodesBody = true;

@@ -15,6 +15,7 @@ export interface UploadInfo {
 
 /** Takes a file as it comes. What its methods return is waited for, and nothing is read from the client meanwhile. */
 export interface UploadSink {
+  /** Takes a part of the file. */
   write(chunk: Buffer): unknown;
   /** All of it has come. */
   end(): unknown;

@@ -28,6 +28,7 @@ export class Backend {
   readonly authority: string;
   /** What connections to it are kept by. */
   readonly key: string;
+  /** How it is connected to. */
   readonly endpoint: StreamClientEndpoint;
   /** Requests under way. */
   active = 0;

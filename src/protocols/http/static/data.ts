@@ -13,7 +13,9 @@ import type { RangeLimits } from './ranges.ts';
  * Twisted: `static.Data`, which has no tag.
  */
 export class Data extends Resource {
+  /** What it sends. */
   readonly data: Buffer;
+  /** Its content type. */
   readonly type: string;
   readonly #limits: RangeLimits;
   #etag: string | undefined;

@@ -87,10 +87,12 @@ export class File extends Resource {
     return this.#settings.contentTypes;
   }
 
+  /** What takes files of some extensions in place of sending them. */
   get processors(): FileSettings['processors'] {
     return this.#settings.processors;
   }
 
+  /** Names of files that stand for their folder. */
   get indexNames(): readonly string[] {
     return this.#settings.indexNames;
   }
@@ -99,6 +101,7 @@ export class File extends Resource {
     this.#settings.indexNames = names;
   }
 
+  /** The type of files that say nothing about theirs. */
   get defaultType(): string {
     return this.#settings.defaultType;
   }

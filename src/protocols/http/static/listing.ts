@@ -10,7 +10,9 @@ import { isHidden, isOrdinaryName } from './segments.ts';
 
 /** One line of a listing. */
 export interface ListingEntry {
+  /** Its name, without a path. */
   readonly name: string;
+  /** Whether it is a folder. */
   readonly isDirectory: boolean;
   /** Bytes; 0 for folders. */
   readonly size: number;
@@ -123,6 +125,7 @@ function rowOf({ name, isDirectory, size, modified, type }: ListingEntry): strin
  */
 export class DirectoryLister extends Resource {
   override isLeaf = true;
+  /** The folder. */
   readonly path: string;
   readonly #options: ListingOptions;
 

@@ -5,6 +5,7 @@ import type { IResource, Lookup, Rendered } from '../resource.ts';
  * A resource around another one, and around all that is below it: what it does, it does to each request on the way in. Subclasses say what in `prepare`.
  */
 export abstract class ResourceWrapper implements IResource {
+  /** What gets the requests. */
   readonly original: IResource;
   readonly maxContentLength?: number;
 

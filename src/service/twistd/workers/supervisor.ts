@@ -5,7 +5,7 @@
 import { realpathSync, rmSync } from 'node:fs';
 import { basename, dirname, join, resolve, sep } from 'node:path';
 import { CancelledError, Deferred } from '../../../deferred/index.ts';
-import type { DelayedCall, ReactorTime, SharedListener } from '../../../reactor/index.ts';
+import type { DelayedCall, SharedListener } from '../../../reactor/index.ts';
 import type { ProcessMetrics } from '../../admin/prometheus.ts';
 import { backoffPolicy, type RetryPolicy } from '../../backoff.ts';
 import { StartError } from '../../errors.ts';

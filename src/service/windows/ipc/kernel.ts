@@ -118,6 +118,7 @@ export interface JobLimits {
   readonly silentBreakaway: boolean;
   /** Ends processes that crash without a dialog. */
   readonly dieOnUnhandledException: boolean;
+  /** How many processes there may be at a time; what is one too many is ended. Default unlimited. */
   readonly activeProcesses?: number | undefined;
   /** Committed memory of each process. */
   readonly processMemory?: number | undefined;
@@ -127,14 +128,19 @@ export interface JobLimits {
 
 /** What the processes of a job have used, those included that have ended. Times in seconds. */
 export interface JobAccounting {
+  /** Seconds of CPU time in programs. */
   readonly userTime: number;
+  /** Seconds of CPU time in the system. */
   readonly kernelTime: number;
+  /** Processes that were ever in it. */
   readonly totalProcesses: number;
+  /** Processes that are in it. */
   readonly activeProcesses: number;
   /** How many the job ended because of a limit. */
   readonly terminatedProcesses: number;
-  /** The most memory of one process, and of all at a time, in bytes. */
+  /** Committed memory of one process at most, in bytes. */
   readonly peakProcessMemory: number;
+  /** Committed memory of all together at most, in bytes. */
   readonly peakJobMemory: number;
 }
 
@@ -154,16 +160,19 @@ export interface JobKernel extends HandleKernel {
 
 /** A line of the list of processes. */
 export interface ProcessEntry {
+  /** Its number. */
   readonly pid: number;
   /** The process that started it, which may be gone, and its number used for another. */
   readonly parentPid: number;
   /** The file name of its program. */
   readonly name: string;
+  /** How many threads it has. */
   readonly threads: number;
 }
 
 /** What Windows tells of one process. */
 export interface ProcessInfo {
+  /** Its number. */
   readonly pid: number;
   /** The path of its program. */
   readonly path: string;
@@ -173,12 +182,15 @@ export interface ProcessInfo {
   readonly endedAt: Date | null;
   /** Null while it runs. */
   readonly exitCode: number | null;
-  /** Processor time in seconds. */
+  /** Processor time in programs, in seconds. */
   readonly userTime: number;
+  /** Seconds of CPU time in the system. */
   readonly kernelTime: number;
-  /** Memory that is its own and present, now and at most, in bytes. */
+  /** Memory that is its own and present, in bytes. */
   readonly workingSet: number;
+  /** The most that was ever, in bytes. */
   readonly peakWorkingSet: number;
+  /** How many handles it has open. */
   readonly handles: number;
 }
 

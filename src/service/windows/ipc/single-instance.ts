@@ -25,6 +25,7 @@ export interface SingleInstanceOptions {
 
 /** The name that one has. Keep it: on Windows, what is closed is free. */
 export interface SingleInstance extends Disposable {
+  /** The name that only one has. */
   readonly name: string;
   /** False when the process that had it before ended without giving it back: it may have left things half done. */
   readonly clean: boolean;

@@ -40,9 +40,13 @@ interface PendingControl {
 
 /** A process that `MemoryScm` started: no process at all, but what the function gets that stands for the program. */
 export class MemoryScmProcess implements ScmProcessApi {
+  /** Its number. */
   readonly pid: number;
+  /** The command line. */
   readonly imagePath: string;
+  /** Whose process it is. */
   readonly account: string;
+  /** Its environment. */
   readonly environment: Readonly<Record<string, string>>;
   /** Its exit code; null while it lives. */
   exitCode: number | null = null;

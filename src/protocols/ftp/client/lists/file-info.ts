@@ -2,7 +2,9 @@
 
 /** One name of a listing; null is what the listing does not say. */
 export interface RemoteFile {
+  /** Its name, without a path. */
   readonly name: string;
+  /** What it is. */
   readonly type: 'file' | 'directory' | 'link' | 'other';
   /** Bytes. */
   readonly size: number | null;
@@ -12,8 +14,11 @@ export interface RemoteFile {
   readonly isExact: boolean;
   /** Permission bits, such as 0o644. */
   readonly permissions: number | null;
+  /** How many links there are to it; null where the server does not say. */
   readonly hardlinks: number | null;
+  /** Null where the server does not say. */
   readonly owner: string | null;
+  /** Null where the server does not say. */
   readonly group: string | null;
   /** Where a link leads. */
   readonly target: string | null;

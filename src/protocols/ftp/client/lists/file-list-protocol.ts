@@ -7,13 +7,17 @@ export interface ListedFileRecord {
   readonly filetype: string;
   /** 'rw-r--r--'. */
   readonly perms: string;
+  /** How many links there are to it. */
   readonly nlinks: number;
+  /** Name or number of its owner. */
   readonly owner: string;
+  /** Name or number of its group. */
   readonly group: string;
   /** Bytes. */
   readonly size: number;
   /** 'Jan 01 10:00' or 'Jan 01  2020', as it came. */
   readonly date: string;
+  /** Its name. */
   readonly filename: string;
   /** Where a link leads; null for anything else. */
   readonly linktarget: string | null;
