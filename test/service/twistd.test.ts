@@ -267,7 +267,7 @@ describe('twistd', () => {
       ['--service', 'a', '--log-format', 'xml'],
       ['--service', 'a', '--stop-timeout', 'x'],
       ['--service', 'a', '--reactor', 'x'],
-      ['--service', 'a', 'start'],
+      ['--service', 'a', 'strat'],
     ]) {
       expect((await runHere(...argv)).code, argv.join(' ')).to.equal(2);
     }
