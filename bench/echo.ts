@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type BenchRow, printRows } from './lib.ts';
-import { compareServers, compile, ours, peer } from './programs.ts';
+import { compareServers, compile, HEAP, ours, peer } from './programs.ts';
 
 const SECONDS = '1.5';
 const PYTHON = '/usr/bin/python3';
@@ -30,12 +30,6 @@ interface Contender {
   readonly name: string;
   readonly command: readonly string[];
 }
-
-/**
- * Both of Node's servers begin with a heap of this size, in MiB. One as small as node:net's here never gets as far as a collection of V8's old generation, whereas one that has loaded an
- * application has had its first, and from then on pays for one with every 32 MiB of buffers that it reads: what would be compared is how much code was loaded, which any real program exceeds.
- */
-const HEAP = '--initial-heap-size=64';
 
 const NET: Contender = {
   name: 'node:net',

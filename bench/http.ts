@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type BenchRow, printRows } from './lib.ts';
-import { compareServers, median, ours, Program, peer } from './programs.ts';
+import { compareServers, HEAP, median, ours, Program, peer } from './programs.ts';
 
 const SECONDS = '2';
 const PYTHON = '/usr/bin/python3';
@@ -38,10 +38,13 @@ const FILE: Load = { name: 'HTTP, a file of 1 MiB', path: '/files/mebibyte.bin' 
 /** Too large to be kept in memory: each time it comes from the disk, or from the system's cache of that. */
 const LARGE: Load = { name: 'HTTP, a file of 4 MiB', path: '/files/large.bin' };
 
-const NODE: Contender = { name: 'node:http', command: [process.execPath, peer('http-node.mjs')] };
+const NODE: Contender = {
+  name: 'node:http',
+  command: [process.execPath, HEAP, peer('http-node.mjs')],
+};
 const FASTIFY: Contender = {
   name: 'fastify',
-  command: [process.execPath, peer('http-fastify.mjs')],
+  command: [process.execPath, HEAP, peer('http-fastify.mjs')],
 };
 
 function has(what: string, program: string, ...args: string[]): boolean {
@@ -164,7 +167,7 @@ export async function run(): Promise<BenchRow[]> {
   try {
     writeFileSync(join(folder, 'mebibyte.bin'), Buffer.alloc(MEBIBYTE, 'x'));
     writeFileSync(join(folder, 'large.bin'), Buffer.alloc(4 * MEBIBYTE, 'x'));
-    const mine = [...ours('http-strand'), folder];
+    const mine = [...ours('http-strand', HEAP), folder];
     const rows: BenchRow[] = [];
     if (has('wrk', 'sh', '-c', 'command -v wrk')) {
       for (const other of [NODE, FASTIFY]) rows.push(await compare(HELLO, mine, other));

@@ -15,7 +15,7 @@ import { before as addingBefore } from '../../docs/examples/from-net-lines-befor
 import { sendStream } from '../../docs/examples/from-net-stream.ts';
 import { remember, StoreClient } from '../../docs/examples/protocol-client.ts';
 import { type Shelf, Store } from '../../docs/examples/protocol-store.ts';
-import { listenTo, ownAuthority, pinned, usual } from '../../docs/examples/tls-client.ts';
+import { Listener, listenTo, ownAuthority, pinned, usual } from '../../docs/examples/tls-client.ts';
 import { asMember, Club, membersOnly } from '../../docs/examples/tls-clients.ts';
 import { Greeting, severalNames } from '../../docs/examples/tls-names.ts';
 import { Asker, Keeper } from '../../docs/examples/tls-start.ts';
@@ -23,6 +23,7 @@ import {
   Certificate,
   CertificateOptions,
   ConnectionLost,
+  clientFromString,
   connectedServerAndClient,
   connectProtocol,
   Factory,
@@ -32,6 +33,7 @@ import {
   PrivateCertificate,
   Protocol,
   reactor,
+  serverFromString,
   successResultOf,
   TCP4ClientEndpoint,
   type TLSContext,
@@ -78,21 +80,25 @@ async function exchange(port: number, text: string): Promise<string> {
   return said;
 }
 
+/** What an example prints that does its work when it is imported. */
+async function says(name: string): Promise<unknown[]> {
+  const lines: unknown[] = [];
+  const { log } = console;
+  console.log = (line: unknown) => lines.push(line);
+  try {
+    await import(pathToFileURL(join(ROOT, `docs/examples/${name}.ts`)).href);
+  } finally {
+    console.log = log;
+  }
+  return lines;
+}
+
 describe('The page on protocols', () => {
   const shelf = (): Shelf => ({ values: new Map(), maxValues: 3, maxLength: 100, idle: 60 });
 
   it('has tests that pass', async () => {
-    const lines: unknown[] = [];
-    const { log } = console;
-    console.log = (line: unknown) => lines.push(line);
-    try {
-      for (const name of ['protocol-store-test', 'protocol-store-cuts']) {
-        await import(pathToFileURL(join(ROOT, `docs/examples/${name}.ts`)).href);
-      }
-    } finally {
-      console.log = log;
-    }
-    expect(lines).to.deep.equal(['ok', 'ok']);
+    expect(await says('protocol-store-test')).to.deep.equal(['ok']);
+    expect(await says('protocol-store-cuts')).to.deep.equal(['ok']);
   });
 
   it('has a client that asks several things at once, and hears of the end', () => {
@@ -106,13 +112,14 @@ describe('The page on protocols', () => {
       client.get('a'),
       client.set('b', Buffer.alloc(0)),
       client.get('b'),
+      client.get('a'),
     ];
     pump.flush();
-    const [none, stored, value, storedToo, empty] = answers.map((answer) =>
+    const [none, stored, value, storedToo, empty, again] = answers.map((answer) =>
       successResultOf(answer),
     );
     expect([none, stored, storedToo]).to.deep.equal([null, null, null]);
-    expect([String(value), empty?.length]).to.deep.equal(['x\r\ny', 0]);
+    expect([value, empty, again].map(String)).to.deep.equal(['x\r\ny', '', 'x\r\ny']);
     const late = client.get('a');
     server.transport.abortConnection();
     pump.flush();
@@ -193,6 +200,23 @@ describe('The page on TLS', () => {
     }
   }).timeout(30_000);
 
+  it('listens by a description', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'strand-tls-'));
+    try {
+      const { ca, server } = certificates();
+      writeFileSync(join(folder, 'both.pem'), `${server.cert}${server.key}`);
+      writeFileSync(join(folder, 'ca.pem'), ca.cert);
+      const description = `ssl:0:privateKey=${folder}/both.pem:interface=127.0.0.1`;
+      const endpoint = serverFromString(reactor, description);
+      const port = await listening(await endpoint.listen(factoryFor(() => new Greeting())));
+      const client = `tls:localhost:${port}:trustRoots=${folder}/ca.pem`;
+      const listener = await connectProtocol(clientFromString(reactor, client), new Listener());
+      expect(await listener.said).to.equal('localhost null TLSv1.3');
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+
   it('shows each name its certificate, and agrees on a protocol', async () => {
     const { ca, server, a, b } = certificates();
     const context = severalNames(privately(server), {
@@ -222,6 +246,9 @@ describe('The page on TLS', () => {
       'localhost greeting/1 TLSv1.3',
       'localhost',
     ]);
+    // Who speaks no ALPN is let in; who speaks something else is not.
+    expect(await hear(port, ownAuthority('localhost', ca.cert))).to.equal('localhost null TLSv1.3');
+    expect(await failure(ask('localhost', ['greeting/3']))).to.be.an.instanceOf(Error);
   });
 
   it('lets in members only', async () => {
@@ -312,6 +339,10 @@ describe('The page for those who know node:net', () => {
     });
   }
 
+  it('has a test that passes', async () => {
+    expect(await says('from-net-test')).to.deep.equal(['ok']);
+  });
+
   it('sends a stream at the pace of its reader', async () => {
     const pieces = Array.from({ length: 50 }, (_, index) => `${index};`.repeat(5000));
     const stream = Readable.from(pieces);
@@ -368,6 +399,7 @@ describe('The page for those who know node:net', () => {
     const loop = (async () => {
       for await (const line of server) {
         heard.push(line);
+        expect(server.paused).to.equal(true);
         if (line === 'two') {
           // The peer's end waits behind what it has said.
           client.transport.write('ee\n');
