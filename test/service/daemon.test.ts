@@ -23,7 +23,7 @@ import { expect } from 'chai';
 import { StartError } from '../../src/service/index.ts';
 import { checkPidFile, PidFile } from '../../src/service/posix/pid-file.ts';
 import { Lifelines } from '../support/lifelines.ts';
-import { fixture, killChildren, type Outcome, run, start } from '../support/twistd-child.ts';
+import { fixture, killChildren, type Outcome, ROOT, run, start } from '../support/twistd-child.ts';
 import { WatchedFile } from '../support/watched-file.ts';
 
 const APP = fixture('apps/process-facts.ts');
@@ -432,6 +432,44 @@ while True: print(s.recv(65536), flush=True)`,
       await stop(await daemon());
       expect(existsSync(at('twistd.pid'))).to.equal(false);
     });
+  });
+
+  it('says so when it has no rights to read, to bind or to write, and leaves nothing', async function () {
+    if (process.getuid?.() !== 0) this.skip();
+    chmodSync(folder, 0o755);
+    const asNobody = (args: readonly string[]): Promise<[number, string]> =>
+      new Promise((resolve) => {
+        const program = [process.execPath, '--import', import.meta.resolve('tsx')];
+        const command = [...program, `${ROOT}twistd.ts`, ...args];
+        const options = { cwd: folder, uid: NOBODY, gid: NOBODY };
+        const child = spawn(command[0] ?? '', command.slice(1), {
+          ...options,
+          stdio: ['ignore', 'ignore', 'pipe'],
+        });
+        let said = '';
+        child.stderr.setEncoding('utf8').on('data', (text: string) => {
+          said += text;
+        });
+        child.on('close', (code) => resolve([code ?? -1, said]));
+      });
+    writeFileSync(at('secret.mjs'), 'export const application = 5;', { mode: 0o600 });
+    const [code, said] = await asNobody(['--service', './secret.mjs']);
+    expect(code).to.equal(1);
+    expect(said).to.match(/^twistd: Cannot load application ".\/secret.mjs": .*EACCES/);
+    const [unwritten, reason] = await asNobody(['--service', APP, '-l', 'log']);
+    expect(unwritten).to.equal(1);
+    expect(reason).to.match(/^twistd: Cannot open log file ".*log": EACCES/);
+    const [daemonless, why] = await asNobody(['--service', APP, '--daemonize', '-d', folder]);
+    expect(daemonless).to.equal(1);
+    expect(why).to.match(/EACCES/);
+    // Where anybody may bind any port there is nothing to be refused.
+    const lowest = readFileSync('/proc/sys/net/ipv4/ip_unprivileged_port_start', 'utf8');
+    if (Number(lowest) > 80) {
+      const [unbound, refused] = await asNobody(['portforward', '-p', '79', '--to', 'localhost:1']);
+      expect(unbound).to.equal(1);
+      expect(refused).to.match(/Cannot listen on .*:79: .*EACCES/);
+    }
+    expect(readdirSync(folder)).to.deep.equal(['secret.mjs']);
   });
 
   it('--umask is what new files do not get', async () => {

@@ -186,6 +186,7 @@ describe('sub-commands of twistd for networks', function () {
       });
       expect({ code, err }).to.deep.equal({ code: 0, err: '' });
       expect(out).to.match(new RegExp(`^Usage: twistd ${name} \\[options\\]`));
+      expect(out).to.match(new RegExp(`^Example:\\n  twistd ${name} `, 'm'));
     });
   }
 

@@ -183,6 +183,8 @@ export const Options = defineOptions(
   },
   {
     description: 'Serves a folder over FTP.',
+    epilog:
+      'Example:\n  twistd ftp --root ./files --password-file users --certificate cert.pem --privkey key.pem --require-tls',
     check(values) {
       const { root, home, createHome, certificate, privkey, passivePorts } = values;
       for (const [option, path] of Object.entries({ root, home: createHome ? undefined : home })) {

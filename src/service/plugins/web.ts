@@ -108,6 +108,7 @@ export const Options = defineOptions(
   },
   {
     description: 'Serves a folder over HTTP.',
+    epilog: 'Example:\n  twistd web --path ./public --port 8080 --listing --gzip',
     check({ path, https, certificate, privkey }) {
       if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) {
         throw new UsageError(
