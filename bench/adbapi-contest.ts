@@ -1,31 +1,9 @@
-/** What the benchmarks of database pools share: where their peers are, and how ours and theirs take turns. */
-import { createRequire } from 'node:module';
-import { homedir } from 'node:os';
-import { join } from 'node:path';
+/** What the benchmarks of database pools share: how ours and theirs take turns. */
 import type { BenchRow } from './lib.ts';
 
 export const ROUNDS = 7;
 /** How many calls are under way at a time. */
 export const ABREAST = 50;
-
-/** Packages to compare with are no dependencies of this one: they are in a folder of their own, or in the one that `STRAND_BENCH_PEERS` names. */
-const FOLDER =
-  process.env['STRAND_BENCH_PEERS'] ??
-  join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'strand-bench', 'peers-adbapi');
-const places = [FOLDER, process.cwd()].map((folder) => createRequire(join(folder, 'peers.js')));
-
-/** A package that may not be there, as its own types would say. */
-export function peerPackage<T>(name: string): T | undefined {
-  for (const require of places) {
-    try {
-      return require(name) as T; // what require returns has no type
-    } catch {
-      // Perhaps in the next place.
-    }
-  }
-  console.error(`  (${name} is left out: npm install --prefix ${FOLDER} ${name})`);
-  return undefined;
-}
 
 export function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;

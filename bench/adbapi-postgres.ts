@@ -7,8 +7,9 @@ import { promisify } from 'node:util';
 import { ConnectionPool } from '../src/adbapi/index.ts';
 import { findProgram, postgresFolders } from '../test/support/database-server.ts';
 import { PostgresServer } from '../test/support/postgres-server.ts';
-import { ABREAST, contest, median, type Once, peerPackage } from './adbapi-contest.ts';
+import { ABREAST, contest, median, type Once } from './adbapi-contest.ts';
 import type { BenchRow } from './lib.ts';
+import { peerPackage } from './peer-packages.ts';
 
 const CONNECTIONS = 10;
 const COUNT = 10_000;

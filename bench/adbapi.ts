@@ -12,9 +12,10 @@ import type { PoolLimits, ResourceSource } from '../src/adbapi/pool/limits.ts';
 import { ResourcePool } from '../src/adbapi/pool/resource-pool.ts';
 import { Waiter } from '../src/adbapi/pool/waiting-line.ts';
 import { reactor } from '../src/reactor/index.ts';
-import { ABREAST, contest, median, type Once, peerPackage, ROUNDS } from './adbapi-contest.ts';
+import { ABREAST, contest, median, type Once, ROUNDS } from './adbapi-contest.ts';
 import { postgres } from './adbapi-postgres.ts';
 import { type BenchRow, printRows } from './lib.ts';
+import { peerPackage } from './peer-packages.ts';
 
 const ROWS = 10_000;
 

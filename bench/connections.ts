@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type BenchRow, printRows } from './lib.ts';
-import { compareServers, compile, median, ours, Program, peer } from './programs.ts';
+import { compareMemory, compareServers, compile, ours, peer } from './programs.ts';
 
 const IDLE = 10_000;
 /** Connections that stand before memory is looked at for the first time: what is made once, and what was free, is then used up. */
@@ -17,57 +17,15 @@ const BEFORE = 2_000;
 const DESCRIPTORS = BEFORE + IDLE + 500;
 const ABREAST = '50';
 const SECONDS = '1.5';
-const ROUNDS = 3;
 
 const NET = [process.execPath, peer('echo-net.mjs')];
 
-interface Memory {
-  readonly rss: number;
-  readonly heapUsed: number;
-}
-
-/** Bytes of memory that each idle connection takes in the server. */
-async function memoryOf(loader: string, command: readonly string[]): Promise<Memory> {
-  const [node = '', ...args] = command;
-  // A nursery of a fixed size, the smallest there is: by default it grows when it likes, by more than is to be measured.
-  const nursery = ['--min-semi-space-size=1', '--max-semi-space-size=1'];
-  const memory = ['--expose-gc', ...nursery, '--import', pathToFileURL(peer('memory.mjs')).href];
-  const server = new Program(0, [node, ...memory, ...args]);
-  const ends = [server];
-  try {
-    const port = await server.line();
-    const memoryWith = async (connections: number): Promise<Memory> => {
-      const load = new Program(1, [loader, port, 'hold', String(connections)]);
-      ends.push(load);
-      await load.line();
-      return JSON.parse(await server.ask());
-    };
-    const before = await memoryWith(BEFORE);
-    const after = await memoryWith(IDLE);
-    const each = (a: number, b: number): number => (a - b) / IDLE;
-    return { rss: each(after.rss, before.rss), heapUsed: each(after.heapUsed, before.heapUsed) };
-  } finally {
-    for (const program of ends) await program.end();
-  }
-}
-
-async function memoryRow(loader: string): Promise<BenchRow> {
-  const [mine, net]: [Memory[], Memory[]] = [[], []];
-  for (let round = 0; round < ROUNDS; round++) {
-    mine.push(await memoryOf(loader, ours('echo-strand')));
-    net.push(await memoryOf(loader, NET));
-  }
-  const resident = (runs: Memory[]): number => median(runs.map(({ rss }) => rss));
-  const heap = (runs: Memory[]): number => Math.round(median(runs.map(({ heapUsed }) => heapUsed)));
-  return {
-    name: `memory of an idle connection, ${IDLE.toLocaleString('en-US')} of them`,
-    ours: resident(mine),
-    peer: resident(net),
-    peerName: 'node:net',
-    unit: 'bytes',
-    ratio: resident(net) / resident(mine),
-    note: `of the process; in V8's heap ${heap(mine)} and ${heap(net)}`,
-  };
+function memoryRow(loader: string): Promise<BenchRow> {
+  const name = `memory of an idle connection, ${IDLE.toLocaleString('en-US')} of them`;
+  const row = { name, peerName: 'node:net' };
+  return compareMemory(row, ours('echo-strand'), NET, [BEFORE, IDLE], (port, connections) => {
+    return [loader, port, 'hold', String(connections)];
+  });
 }
 
 function acceptRow(loader: string): Promise<BenchRow> {

@@ -2,13 +2,13 @@
  * Echo servers, each in a process of its own on one core, under the same load from a C program on another core; ours and each peer in alternating rounds. What needs a C
  * compiler, the headers of libuv or OpenSSL, or Twisted is left out, with a word, where that is missing.
  */
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type BenchRow, printRows } from './lib.ts';
-import { compareServers, compile, HEAP, ours, peer } from './programs.ts';
+import { compareServers, compile, HEAP, has, ours, peer } from './programs.ts';
 
 const SECONDS = '1.5';
 const PYTHON = '/usr/bin/python3';
@@ -55,10 +55,8 @@ async function compare(
 
 function tcpPeers(folder: string): Contender[] {
   const peers = [NET];
-  if (spawnSync(PYTHON, ['-c', 'import twisted']).status === 0) {
+  if (has('Twisted', PYTHON, '-c', 'import twisted')) {
     peers.push({ name: 'Twisted', command: [PYTHON, peer('echo.py')] });
-  } else {
-    console.error('  (Twisted is not installed: left out)');
   }
   const uv = compile(folder, 'echo_uv', '-luv');
   if (uv !== undefined) peers.push({ name: 'C on libuv', command: [uv] });

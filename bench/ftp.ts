@@ -1,16 +1,14 @@
 /**
  * FTP servers, each in a process of its own on one core, under the same load in C on another; ours and each peer in alternating rounds: `npx tsx bench/ftp.ts`. Files are in
- * memory-backed storage. Put `ftp-srv` into a folder and name it in `STRAND_BENCH_PEERS`; what needs it, Twisted, pyftpdlib or vsftpd is left out, with a word, where that is missing.
+ * memory-backed storage. What needs ftp-srv, Twisted, pyftpdlib or vsftpd is left out, with a word, where that is missing.
  */
-import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type BenchRow, printRows } from './lib.ts';
-import { compareServers, compile, median, ours, Program, peer } from './programs.ts';
+import { hasPackage } from './peer-packages.ts';
+import { compareMemory, compareServers, compile, freePort, has, ours, peer } from './programs.ts';
 
 const PYTHON = '/usr/bin/python3';
 const MEBIBYTE = 1_048_576;
@@ -30,40 +28,9 @@ interface Contender {
   readonly command: readonly string[];
 }
 
-function has(what: string, isThere: boolean): boolean {
-  if (!isThere) console.error(`  (${what} is not installed: left out)`);
-  return isThere;
-}
-
-function runs(program: string, ...args: string[]): boolean {
-  return spawnSync(program, args).status === 0;
-}
-
-function hasPackage(name: string): boolean {
-  try {
-    createRequire(join(process.env['STRAND_BENCH_PEERS'] ?? process.cwd(), 'peers.js')).resolve(
-      name,
-    );
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** A port that nothing listens on, for what cannot say which one it got. */
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      const port = typeof address === 'object' && address !== null ? address.port : 0;
-      server.close(() => resolve(port));
-    });
-  });
-}
-
 /** vsftpd, which knows nobody but anonymous users here. */
 async function vsftpd(files: string, folder: string): Promise<Contender | undefined> {
-  if (!has('vsftpd', runs('sh', '-c', 'test -x /usr/sbin/vsftpd'))) return undefined;
+  if (!has('vsftpd', 'test', '-x', '/usr/sbin/vsftpd')) return undefined;
   const port = await freePort();
   const settings = join(folder, 'vsftpd.conf');
   const lines = [
@@ -86,56 +53,12 @@ async function vsftpd(files: string, folder: string): Promise<Contender | undefi
   return { name: 'vsftpd', command: ['sh', '-c', start, settings, String(port)] };
 }
 
-interface Memory {
-  readonly rss: number;
-  readonly heapUsed: number;
-}
-
-/** Bytes that each of many sessions takes that are logged in and do nothing. */
-async function memoryOf(command: readonly string[], load: string): Promise<Memory> {
-  const [node = '', ...args] = command;
-  const nursery = ['--min-semi-space-size=1', '--max-semi-space-size=1'];
-  const memory = ['--expose-gc', ...nursery, '--import', pathToFileURL(peer('memory.mjs')).href];
-  const server = new Program(0, [node, ...memory, ...args]);
-  const programs = [server];
-  try {
-    const port = await server.line();
-    const memoryWith = async (sessions: number): Promise<Memory> => {
-      const holder = new Program(1, [load, port, 'hold', String(sessions)]);
-      programs.push(holder);
-      await holder.line();
-      return JSON.parse(await server.ask());
-    };
-    const before = await memoryWith(BEFORE);
-    const after = await memoryWith(IDLE);
-    const each = (a: number, b: number): number => (a - b) / IDLE;
-    return { rss: each(after.rss, before.rss), heapUsed: each(after.heapUsed, before.heapUsed) };
-  } finally {
-    for (const program of programs.reverse()) await program.end();
-  }
-}
-
-async function memoryRow(
-  mine: readonly string[],
-  other: Contender,
-  load: string,
-): Promise<BenchRow> {
-  const [own, theirs]: [Memory[], Memory[]] = [[], []];
-  for (let round = 0; round < 3; round += 1) {
-    own.push(await memoryOf(mine, load));
-    theirs.push(await memoryOf(other.command, load));
-  }
-  const resident = (all: Memory[]): number => median(all.map(({ rss }) => rss));
-  const heap = (all: Memory[]): number => Math.round(median(all.map(({ heapUsed }) => heapUsed)));
-  return {
-    name: `memory of an idle FTP session, ${IDLE.toLocaleString('en-US')} of them`,
-    ours: resident(own),
-    peer: resident(theirs),
-    peerName: other.name,
-    unit: 'bytes',
-    ratio: resident(theirs) / resident(own),
-    note: `of the process; in V8's heap ${heap(own)} and ${heap(theirs)}`,
-  };
+function memoryRow(mine: readonly string[], other: Contender, load: string): Promise<BenchRow> {
+  const name = `memory of an idle FTP session, ${IDLE.toLocaleString('en-US')} of them`;
+  const row = { name, peerName: other.name };
+  return compareMemory(row, mine, other.command, [BEFORE, IDLE], (port, sessions) => {
+    return [load, port, 'hold', String(sessions)];
+  });
 }
 
 /** Where 3 GiB of files can be in memory; else on the disk. */
@@ -163,13 +86,13 @@ export async function run(): Promise<BenchRow[]> {
     const mine = [...ours('ftp-strand'), files];
     const named = (name: string, ...command: string[]): Contender => ({ name, command });
     const peers = {
-      ftpSrv: has('ftp-srv', hasPackage('ftp-srv'))
+      ftpSrv: hasPackage('ftp-srv')
         ? named('ftp-srv', process.execPath, peer('ftp-srv.mjs'), files)
         : undefined,
-      twisted: has('Twisted', runs(PYTHON, '-c', 'import twisted.protocols.ftp'))
+      twisted: has('Twisted', PYTHON, '-c', 'import twisted.protocols.ftp')
         ? named('Twisted', PYTHON, peer('twisted_ftp.py'), files)
         : undefined,
-      pyftpdlib: has('pyftpdlib', runs(PYTHON, '-c', 'import pyftpdlib'))
+      pyftpdlib: has('pyftpdlib', PYTHON, '-c', 'import pyftpdlib')
         ? named('pyftpdlib', PYTHON, peer('pyftpdlib_ftp.py'), files)
         : undefined,
       vsftpd: await vsftpd(files, folder),

@@ -4,12 +4,11 @@
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type BenchRow, printRows } from './lib.ts';
-import { compareServers, HEAP, median, ours, Program, peer } from './programs.ts';
+import { compareMemory, compareServers, freePort, HEAP, has, ours, peer } from './programs.ts';
 
 const SECONDS = '2';
 const PYTHON = '/usr/bin/python3';
@@ -46,23 +45,6 @@ const FASTIFY: Contender = {
   name: 'fastify',
   command: [process.execPath, HEAP, peer('http-fastify.mjs')],
 };
-
-function has(what: string, program: string, ...args: string[]): boolean {
-  if (spawnSync(program, args).status === 0) return true;
-  console.error(`  (${what} is not installed: left out)`);
-  return false;
-}
-
-/** A port that nothing listens on, for what cannot say which one it got. */
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      const port = typeof address === 'object' && address !== null ? address.port : 0;
-      server.close(() => resolve(port));
-    });
-  });
-}
 
 /** nginx in one process, which serves `folder` without sendfile. */
 async function nginx(folder: string): Promise<Contender | undefined> {
@@ -102,64 +84,18 @@ function compare(load: Load, mine: readonly string[], other: Contender): Promise
   ]);
 }
 
-interface Memory {
-  readonly rss: number;
-  readonly heapUsed: number;
-}
-
-/** Bytes that each of many keep-alive connections takes, one in a hundred of them being active each second. */
-async function memoryOf(command: readonly string[]): Promise<Memory> {
-  const [node = '', ...args] = command;
-  const nursery = ['--min-semi-space-size=1', '--max-semi-space-size=1'];
-  const memory = ['--expose-gc', ...nursery, '--import', pathToFileURL(peer('memory.mjs')).href];
-  const server = new Program(0, [node, ...memory, ...args]);
-  const programs = [server];
-  try {
-    const port = await server.line();
-    const memoryWith = async (connections: number): Promise<Memory> => {
-      const load = new Program(1, [
-        process.execPath,
-        peer('http-hold.mjs'),
-        port,
-        String(connections),
-      ]);
-      programs.push(load);
-      await load.line();
-      return JSON.parse(await server.ask());
-    };
-    const before = await memoryWith(BEFORE);
-    const after = await memoryWith(CONNECTIONS);
-    const each = (a: number, b: number): number => (a - b) / CONNECTIONS;
-    return { rss: each(after.rss, before.rss), heapUsed: each(after.heapUsed, before.heapUsed) };
-  } finally {
-    for (const program of programs.reverse()) await program.end();
-  }
-}
-
 async function memoryRow(mine: readonly string[]): Promise<BenchRow[]> {
   const limit = spawnSync('sh', ['-c', 'ulimit -Hn'], { encoding: 'utf8' }).stdout.trim();
   if (limit !== 'unlimited' && Number(limit) < CONNECTIONS + BEFORE + 500) {
     console.error(`  (${limit} descriptors are too few for ${CONNECTIONS} connections: left out)`);
     return [];
   }
-  const [own, theirs]: [Memory[], Memory[]] = [[], []];
-  for (let round = 0; round < 3; round += 1) {
-    own.push(await memoryOf(mine));
-    theirs.push(await memoryOf(NODE.command));
-  }
-  const resident = (runs: Memory[]): number => median(runs.map(({ rss }) => rss));
-  const heap = (runs: Memory[]): number => Math.round(median(runs.map(({ heapUsed }) => heapUsed)));
-  return [
-    {
-      name: `memory of a keep-alive connection, ${CONNECTIONS.toLocaleString('en-US')} of them, 1 % active`,
-      ours: resident(own),
-      peer: resident(theirs),
-      peerName: NODE.name,
-      unit: 'bytes',
-      ratio: resident(theirs) / resident(own),
-      note: `of the process; in V8's heap ${heap(own)} and ${heap(theirs)}`,
-    },
-  ];
+  const name = `memory of a keep-alive connection, ${CONNECTIONS.toLocaleString('en-US')} of them, 1 % active`;
+  const hold = (port: string, connections: number): string[] => {
+    return [process.execPath, peer('http-hold.mjs'), port, String(connections)];
+  };
+  const row = { name, peerName: NODE.name };
+  return [await compareMemory(row, mine, NODE.command, [BEFORE, CONNECTIONS], hold)];
 }
 
 export async function run(): Promise<BenchRow[]> {

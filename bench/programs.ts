@@ -2,9 +2,10 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { BenchRow } from './lib.ts';
 
 const ROUNDS = 3;
@@ -161,4 +162,84 @@ export async function compareServers(
   const processor = Number.isFinite(cost) ? `by processor time ${cost.toFixed(2)}` : '';
   const note = [row.note ?? '', processor].filter((text) => text !== '').join('; ');
   return { ...row, ours: rate, peer: otherRate, ratio: rate / otherRate, note };
+}
+
+/** Whether a program is there that a peer needs; says a word where it is not. */
+export function has(what: string, program: string, ...args: string[]): boolean {
+  if (spawnSync(program, args).status === 0) return true;
+  console.error(`  (${what} is not installed: left out)`);
+  return false;
+}
+
+/** A port that nothing listens on, for what cannot say which one it got. */
+export function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      const port = typeof address === 'object' && address !== null ? address.port : 0;
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+/** Bytes of memory, in the process and in V8's heap. */
+interface Memory {
+  readonly rss: number;
+  readonly heapUsed: number;
+}
+
+/**
+ * Bytes that each connection takes in a server, from how much more many take than a few.
+ * @param hold the command that holds so many connections to the server at an address, and says a line once they stand
+ */
+async function memoryOfEach(
+  command: readonly string[],
+  [few, many]: readonly [few: number, many: number],
+  hold: (address: string, connections: number) => readonly string[],
+): Promise<Memory> {
+  const [node = '', ...args] = command;
+  // A nursery of a fixed size, the smallest there is: by default it grows when it likes, by more than is to be measured.
+  const nursery = ['--min-semi-space-size=1', '--max-semi-space-size=1'];
+  const memory = ['--expose-gc', ...nursery, '--import', pathToFileURL(peer('memory.mjs')).href];
+  const own = args.filter((arg) => arg !== HEAP);
+  const server = new Program(0, [node, ...memory, ...own]);
+  const programs = [server];
+  try {
+    const address = await server.line();
+    const memoryWith = async (connections: number): Promise<Memory> => {
+      const load = new Program(1, hold(address, connections));
+      programs.push(load);
+      await load.line();
+      return JSON.parse(await server.ask());
+    };
+    const before = await memoryWith(few);
+    const after = await memoryWith(many);
+    const each = (a: number, b: number): number => (a - b) / many;
+    return { rss: each(after.rss, before.rss), heapUsed: each(after.heapUsed, before.heapUsed) };
+  } finally {
+    for (const program of programs.reverse()) await program.end();
+  }
+}
+
+/** What each connection takes in two servers, in alternating rounds; as `memoryOfEach`. */
+export async function compareMemory(
+  row: Pick<BenchRow, 'name' | 'peerName'>,
+  mine: readonly string[],
+  other: readonly string[],
+  connections: readonly [few: number, many: number],
+  hold: (address: string, connections: number) => readonly string[],
+): Promise<BenchRow> {
+  const [own, theirs]: [Memory[], Memory[]] = [[], []];
+  for (let round = 0; round < ROUNDS; round++) {
+    own.push(await memoryOfEach(mine, connections, hold));
+    theirs.push(await memoryOfEach(other, connections, hold));
+  }
+  const resident = (runs: Memory[]): number => median(runs.map(({ rss }) => rss));
+  const heap = (runs: Memory[]): number => Math.round(median(runs.map(({ heapUsed }) => heapUsed)));
+  return {
+    ...row,
+    ...{ ours: resident(own), peer: resident(theirs), unit: 'bytes' },
+    ratio: resident(theirs) / resident(own),
+    note: `of the process; in V8's heap ${heap(own)} and ${heap(theirs)}`,
+  };
 }

@@ -7,11 +7,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type BenchRow, printRows } from './lib.ts';
-import { compareServers, compile, ours, peer } from './programs.ts';
+import { compareServers, compile, HEAP, ours, peer } from './programs.ts';
 
 const SECONDS = '2';
-/** Both begin with a heap of this size, in MiB, as servers with an application in them have: see bench/echo.ts. */
-const HEAP = '--initial-heap-size=64';
 
 interface Load {
   readonly name: string;

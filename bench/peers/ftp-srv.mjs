@@ -2,7 +2,7 @@
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 
-const require = createRequire(join(process.env.STRAND_BENCH_PEERS ?? process.cwd(), 'peers.js'));
+const require = createRequire(join(process.env.STRAND_BENCH_PEERS, 'peers.js'));
 const { FtpSrv } = require('ftp-srv');
 const [folder] = process.argv.slice(2);
 const silent = { trace() {}, debug() {}, info() {}, warn() {}, error() {}, fatal() {} };

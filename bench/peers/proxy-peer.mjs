@@ -1,11 +1,11 @@
-// The same as proxy-strand.ts, by one of two packages: fast-proxy or http-proxy, from the folder of packages that it is given.
+// The same as proxy-strand.ts, by one of two packages: fast-proxy or http-proxy.
 
 import { Agent, createServer } from 'node:http';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 
-const [port, name, folder] = process.argv.slice(2);
-const require = createRequire(join(folder, 'package.json'));
+const [port, name] = process.argv.slice(2);
+const require = createRequire(join(process.env.STRAND_BENCH_PEERS, 'peers.js'));
 const target = `http://127.0.0.1:${port}`;
 let answer;
 if (name === 'fast-proxy') {

@@ -571,11 +571,13 @@ async function fileAfter(
   name: string,
   is: (file: string) => boolean,
 ): Promise<void> {
-  const { watch } = await import('node:fs/promises');
-  const stop = new AbortController();
   const file = join(folder, name);
   const good = (): boolean => existsSync(file) && is(file);
-  const changes = watch(folder, { signal: stop.signal });
-  if (good()) return stop.abort();
-  for await (const _ of changes) if (good()) return stop.abort();
+  // Not the iterator of fs/promises, which watches from its first turn on, not from the call.
+  const watcher = fs.watch(folder, { persistent: false });
+  try {
+    while (!good()) await once(watcher, 'change');
+  } finally {
+    watcher.close();
+  }
 }

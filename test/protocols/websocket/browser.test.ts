@@ -7,12 +7,13 @@ import { useBrowser } from '../../support/browser.ts';
 
 const PAGE = `<!DOCTYPE html><link rel="icon" href="data:,"><title>WebSocket</title><script>
   const said = [];
-  window.run = (url, protocols) => new Promise((resolve) => {
+  window.run = (url, protocols, silent = false) => new Promise((resolve) => {
     const socket = new WebSocket(url, protocols);
     socket.binaryType = 'arraybuffer';
     const inbox = [];
     socket.onopen = () => {
       said.push('open ' + socket.protocol + ' ' + socket.extensions);
+      if (silent) return;
       socket.send('h\\u00e9llo');
       socket.send(new Uint8Array([1, 2, 255]));
       socket.send('x'.repeat(100000));
@@ -78,7 +79,8 @@ describe('Chromium', function () {
     const { page } = await browser.open();
     const at = `127.0.0.1:${port.getHost().port}`;
     await page.goto(`http://${at}/`);
-    expect(await page.evaluate(`run('ws://${at}/bye')`)).to.deep.include({
+    // An end is not clean for Chromium while something it wants to send waits: that would be a race.
+    expect(await page.evaluate(`run('ws://${at}/bye', [], true)`)).to.deep.include({
       code: 4005,
       reason: 'not today ✓',
       wasClean: true,
