@@ -10,6 +10,7 @@ import {
   logEvent,
   type ReactorTime,
 } from '../../reactor/index.ts';
+import { trimBlanks } from './field-lists.ts';
 import type { HTTPParseErrorCode } from './parse-errors.ts';
 
 /** Why something was refused before it was a request: the rule that it broke, or that its head took too long to come. */
@@ -111,8 +112,9 @@ export function combinedLogFormatter(timestamp: string, request: Loggable): stri
 
 /** The same, with the first address of `X-Forwarded-For`: for servers that only a trusted proxy can reach. Twisted: `proxiedLogFormatter`. */
 export function proxiedLogFormatter(timestamp: string, request: Loggable): string {
-  const forwarded = request.getHeader('x-forwarded-for')?.split(',', 1)[0]?.trim();
-  const client = forwarded ? escaped(forwarded).replaceAll(' ', '\\x20') : null;
+  const forwarded = request.getHeader('x-forwarded-for');
+  const first = trimBlanks(forwarded?.split(',', 1)[0] ?? '');
+  const client = first ? escaped(first).replaceAll(' ', '\\x20') : null;
   return line(client ?? request.getClientIP() ?? '-', timestamp, request);
 }
 

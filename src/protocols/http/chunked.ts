@@ -1,4 +1,5 @@
 /** The chunked transfer coding (RFC 9112 section 7.1). Pure: bytes in, data and trailers out. */
+import { trimBlanks } from './field-lists.ts';
 import type { HTTPParseErrorCode } from './parse-errors.ts';
 import {
   findEmptyLine,
@@ -160,7 +161,7 @@ export class ChunkedDecoder {
   #takeExtensions(text: string): HTTPParseErrorCode | null {
     const first = text.charCodeAt(0);
     if (first !== 0x3b && first !== SP && first !== HTAB) return 'ERR_HTTP_CHUNK_SIZE';
-    const blank = text.trim() === '';
+    const blank = trimBlanks(text) === '';
     if (blank && !this.#settings.lenient.spaceAfterChunkSize) return 'ERR_HTTP_CHUNK_EXTENSION';
     if (!blank && !EXTENSIONS.test(text)) return 'ERR_HTTP_CHUNK_EXTENSION';
     this.#extensionsLength += text.length;

@@ -1,5 +1,7 @@
 /** Cookies (RFC 6265, and the attributes that came later): reading what a client sends, and writing what it is to keep. Pure. */
+
 import { inspect } from 'node:util';
+import { trimBlanks } from './field-lists.ts';
 import { formatHTTPDate } from './static/http-date.ts';
 
 /** Options of `addCookie`; Twisted's keyword names. */
@@ -100,9 +102,9 @@ export function parseCookies(fields: readonly string[]): Record<string, string> 
     for (const part of field.split(';', MOST_COOKIES)) {
       const at = part.indexOf('=');
       if (at <= 0 || count >= MOST_COOKIES) continue;
-      const name = part.slice(0, at).trim();
+      const name = trimBlanks(part.slice(0, at));
       if (name === '') continue;
-      cookies[name] = unquoted(part.slice(at + 1).trim());
+      cookies[name] = unquoted(trimBlanks(part.slice(at + 1)));
       count += 1;
     }
   }

@@ -1,4 +1,5 @@
 /** How a body is delimited, and whether the connection goes on (RFC 9112 sections 6 and 9.3). */
+import { listElements } from './field-lists.ts';
 import type { HTTPParseErrorCode } from './parse-errors.ts';
 import type { Framing } from './parser-events.ts';
 import { combined, type FoundField, splitFields } from './parser-fields.ts';
@@ -34,7 +35,7 @@ const CODING = /^[!#$%&'*+.^_`|~\w-]+$/;
 
 /** What is wrong with a Transfer-Encoding other than 'chunked': it is refused in any case. */
 function wrongEncoding(value: string): HTTPParseErrorCode | null {
-  const codings = value.split(',').map((coding) => coding.trim().toLowerCase());
+  const codings = listElements(value.toLowerCase());
   const chunked = codings.filter((coding) => coding === CHUNKED).length;
   if (chunked !== 1 || codings.at(-1) !== CHUNKED) return 'ERR_HTTP_TRANSFER_ENCODING';
   const wellFormed = codings.every((coding) => CODING.test(coding));
@@ -98,7 +99,7 @@ export const body = new BodyFraming();
 
 /** The number that all elements of a list are; -1 if they differ or are none. */
 function repeatedNumber(value: string): number {
-  const bytes = value.split(',').map((element) => Buffer.from(element.trim(), 'latin1'));
+  const bytes = listElements(value).map((element) => Buffer.from(element, 'latin1'));
   const numbers = new Set(bytes.map((digits) => number(digits, 0, digits.length)));
   return numbers.size === 1 ? (numbers.values().next().value ?? -1) : -1;
 }
@@ -118,7 +119,7 @@ export class ConnectionOptions {
     const value = textOf(head, field);
     if (value === 'keep-alive' || value === 'Keep-Alive') this.keepAlive = true;
     else if (value === 'close') this.close = true;
-    else for (const option of value.toLowerCase().split(',')) this.#set(option.trim());
+    else for (const option of listElements(value.toLowerCase())) this.#set(option);
   }
 
   #set(option: string): void {

@@ -1,5 +1,7 @@
 /** The head of an answer as text. The beginning that all answers of one second share is made once. */
+
 import type { DateText } from './date.ts';
+import { listTokens } from './field-lists.ts';
 import {
   CONNECTION,
   CONTENT_LENGTH,
@@ -82,9 +84,9 @@ export function headText(plan: HeadPlan, framing: BodyFraming): string {
 }
 
 function connectionLine(asked: string | undefined, plan: HeadPlan): string {
-  const options = asked?.split(',').map((option) => option.trim().toLowerCase()) ?? [];
+  const options = asked === undefined ? [] : listTokens(asked);
   // Whether it stays open is not for the application to say beyond asking for the end, which it has been heard about.
-  const others = options.filter((option) => !['', 'close', 'keep-alive'].includes(option));
+  const others = options.filter((option) => option !== 'close' && option !== 'keep-alive');
   if (!plan.persistent) others.push('close');
   else if (plan.versionMinor === 0) others.push('keep-alive');
   return others.length === 0 ? '' : `Connection: ${others.join(', ')}\r\n`;

@@ -1,10 +1,12 @@
 /** What came with a request. Nothing is decoded, split or looked up before somebody asks for it. */
+
 import type { Address, ReactorTime, Transport } from '../../reactor/index.ts';
 import { IPv4Address, IPv6Address } from '../../reactor/index.ts';
 import { EMPTY } from '../data.ts';
 import { numberOf } from './access-log.ts';
 import { parseCookies } from './cookies.ts';
 import type { HTTPFactory } from './factory.ts';
+import { mediaType, trimBlanks } from './field-lists.ts';
 import { Headers } from './headers.ts';
 import type { RequestHead } from './heads.ts';
 import type { RequestBody } from './request-body.ts';
@@ -139,8 +141,9 @@ export class RequestInput<C = Buffer> {
     if (this.method !== 'POST') return args;
     const content = this.#content;
     if (!Buffer.isBuffer(content) || content.length === 0) return args;
-    const type = this.getHeader('content-type')?.split(';', 1)[0]?.trim().toLowerCase();
-    if (type === FORM) parseQuery(content.toString('latin1'), args);
+    const type = this.getHeader('content-type');
+    if (type !== undefined && mediaType(type) === FORM)
+      parseQuery(content.toString('latin1'), args);
     return args;
   }
 
@@ -285,7 +288,7 @@ export class RequestInput<C = Buffer> {
 /** What stands in the `Authorization` of Basic authentication (RFC 7617). */
 function parseBasic(field: string | undefined): Credentials {
   if (field === undefined || !/^basic +/i.test(field)) return NO_CREDENTIALS;
-  const text = Buffer.from(field.slice(6).trim(), 'base64').toString('utf8');
+  const text = Buffer.from(trimBlanks(field.slice(6)), 'base64').toString('utf8');
   const colon = text.indexOf(':');
   if (colon < 0) return NO_CREDENTIALS;
   return { user: text.slice(0, colon), password: text.slice(colon + 1) };

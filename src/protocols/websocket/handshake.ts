@@ -1,5 +1,6 @@
 /** What both ends have to do with the opening handshake (RFC 6455 sections 1.3 and 4). */
 import { createHash, randomBytes } from 'node:crypto';
+import { listElements, listTokens } from '../http/field-lists.ts';
 
 const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 
@@ -23,9 +24,7 @@ export function acceptFor(key: string): string {
 
 /** Whether a list of tokens, in however many fields, has this one. */
 export function hasToken(values: readonly string[], token: string): boolean {
-  return values.some((value) =>
-    value.split(',').some((part) => part.trim().toLowerCase() === token),
-  );
+  return values.some((value) => listTokens(value).includes(token));
 }
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
@@ -33,8 +32,7 @@ const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 /** The subprotocols in the values of the field; null if they are no list of different tokens. */
 export function parseProtocols(values: readonly string[]): string[] | null {
   const found: string[] = [];
-  for (const part of values.flatMap((value) => value.split(','))) {
-    const name = part.trim();
+  for (const name of values.flatMap(listElements)) {
     if (!TOKEN.test(name) || found.includes(name)) return null;
     found.push(name);
   }

@@ -79,6 +79,18 @@ describe('Chunked bodies', () => {
       null,
       { lenient: { spaceAfterChunkSize: true } },
     ],
+    [
+      'another blank behind the size, even if told to take some',
+      '1\xa0\r\nx\r\n0\r\n\r\n',
+      'ERR_HTTP_CHUNK_SIZE',
+      { lenient: { spaceAfterChunkSize: true } },
+    ],
+    [
+      'another blank among them',
+      '1 \xa0\r\nx\r\n0\r\n\r\n',
+      'ERR_HTTP_CHUNK_EXTENSION',
+      { lenient: { spaceAfterChunkSize: true } },
+    ],
     ['an extension', '1;a\r\nx\r\n0;b\r\n\r\n', null],
     ['an extension with a value', '1;a=b\r\nx\r\n0\r\n\r\n', null],
     ['an extension with a quoted value', '1;a="b;\t=\xff\\"\\\\"\r\nx\r\n0\r\n\r\n', null],

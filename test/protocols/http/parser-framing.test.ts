@@ -115,6 +115,12 @@ describe('RequestParser: Content-Length', () => {
       ],
       ['not an empty element', post('Content-Length: 1,'), 'ERR_HTTP_CONTENT_LENGTH', options],
       ['not what is no number', post('Content-Length: a, a'), 'ERR_HTTP_CONTENT_LENGTH', options],
+      [
+        'not what has other blanks than spaces and tabs',
+        post('Content-Length: 1\xa0, 1'),
+        'ERR_HTTP_CONTENT_LENGTH',
+        options,
+      ],
     ]);
   });
 });
@@ -247,6 +253,12 @@ describe('RequestParser: keepAlive', () => {
     expect(keeps('Connection: close', 'Connection: x')).to.equal(false);
     expect(keeps('Connection: keep-alive, close')).to.equal(false);
     expect(keeps('Connection: closed')).to.equal(true);
+  });
+
+  it('has other blanks than spaces and tabs for a part of what is said', () => {
+    expect(keeps('Connection: \t close \t')).to.equal(false);
+    expect(keeps('Connection: close\xa0')).to.equal(true);
+    expect(keptByOld('Connection: \xa0keep-alive')).to.equal(false);
   });
 
   it('is not so for HTTP/1.0 unless Connection says keep-alive, and not close', () => {

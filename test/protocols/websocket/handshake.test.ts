@@ -49,6 +49,7 @@ describe('WebSocketResource', () => {
     expect(answer.code).to.equal(426);
     expect(answer.headers).to.include({ upgrade: 'websocket', connection: 'upgrade' });
     expect(asked(upgrade({ Upgrade: 'h2c' })).code).to.equal(426);
+    expect(asked(upgrade({ Upgrade: 'websocket\xa0' })).code).to.equal(426);
     expect(asked(upgrade({ Connection: 'keep-alive' })).code).to.equal(426);
     expect(asked(upgrade({ Upgrade: null })).code).to.equal(426);
     expect(asked(upgrade({}, { version: '1.0' })).code).to.equal(426);

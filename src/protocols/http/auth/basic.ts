@@ -1,5 +1,7 @@
 /** HTTP Basic authentication (RFC 7617). Passwords travel in the clear: offer it over TLS only. */
+
 import { LoginFailed, UsernamePassword } from '../../cred/index.ts';
+import { trimBlanks } from '../field-lists.ts';
 import type { CredentialFactory } from './interfaces.ts';
 
 const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
@@ -20,7 +22,7 @@ export class BasicCredentialFactory implements CredentialFactory {
   }
 
   decode(response: string): UsernamePassword {
-    const text = response.trim();
+    const text = trimBlanks(response);
     if (!BASE64.test(text)) throw new LoginFailed('Invalid credentials: not base64');
     const decoded = Buffer.from(text, 'base64').toString('utf8');
     const colon = decoded.indexOf(':');

@@ -2,8 +2,10 @@
  * The client's end of an HTTP connection (Twisted: `HTTP11ClientProtocol`): one request at a time, never a second one before the response to the first is complete. What comes
  * without having been asked for ends the connection: nobody can say what it is an answer to.
  */
+
 import type { Failure } from '../../../deferred/index.ts';
 import { ConnectionDone, giveBackReadBuffer, type IProtocol } from '../../../reactor/index.ts';
+import { listElements } from '../field-lists.ts';
 import type { ResponseHead } from '../heads.ts';
 import { HTTPParseError } from '../parse-errors.ts';
 import type { ResponseEvents } from '../parser-events.ts';
@@ -253,10 +255,7 @@ export class HTTP11ClientProtocol
     if (!this.#sent) return 'It changes the protocol before the request is complete';
     if (exchange.request.method === 'CONNECT' && head.status !== 101) return null;
     const wanted = exchange.text.upgrades;
-    const given = (head.upgrade ?? '')
-      .toLowerCase()
-      .split(',')
-      .map((each) => each.trim());
+    const given = listElements((head.upgrade ?? '').toLowerCase());
     const agreed = head.upgrade !== null && given.every((each) => wanted.includes(each));
     return agreed
       ? null

@@ -1,6 +1,8 @@
 /** Responses that come compressed (Twisted: `ContentDecoderAgent`). */
+
 import type { Transform } from 'node:stream';
 import type { Deferred } from '../../../deferred/index.ts';
+import { listTokens } from '../field-lists.ts';
 import { Headers, type HeadersInit } from '../headers.ts';
 import { type BodyReceiver, type BodySource, RequestBody } from '../request-body.ts';
 import { headersOf, type IAgent } from './agent.ts';
@@ -193,11 +195,7 @@ export class ContentDecoderAgent implements IAgent {
     }
     const lines = response.headers.getRawHeaders('content-encoding');
     if (lines === undefined) return response;
-    const codings = lines
-      .join(',')
-      .split(',')
-      .map((coding) => coding.trim().toLowerCase())
-      .filter((coding) => coding !== '' && coding !== 'identity');
+    const codings = listTokens(lines.join(',')).filter((coding) => coding !== 'identity');
     const decoders: ContentDecoder[] = [];
     // The last one was put on last.
     while (codings.length > 0 && decoders.length < this.#maxCodings) {

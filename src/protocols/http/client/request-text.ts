@@ -1,5 +1,7 @@
 /** Requests as they are sent: request line and headers (RFC 9112 section 3, RFC 9110 section 8.6). */
+
 import { inspect } from 'node:util';
+import { listTokens } from '../field-lists.ts';
 import { type Headers, InvalidHeaderError, isToken } from '../headers.ts';
 import { headData } from '../request-output.ts';
 import { UNKNOWN_LENGTH } from './body-producer.ts';
@@ -54,12 +56,7 @@ export interface RequestText {
 const NO_UPGRADES: readonly string[] = [];
 
 function listOf(headers: Headers, name: string): string[] {
-  return (headers.getRawHeaders(name) ?? [])
-    .join(',')
-    .toLowerCase()
-    .split(',')
-    .map((each) => each.trim())
-    .filter((each) => each !== '');
+  return listTokens((headers.getRawHeaders(name) ?? []).join(','));
 }
 
 /** The header that says how long the body is; empty if none has to. */

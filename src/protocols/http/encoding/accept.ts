@@ -1,10 +1,11 @@
 /** What a peer says it would rather have: lists with q-values (RFC 9110 12.4.2). Pure. */
+import { trimBlanks } from '../field-lists.ts';
 
 /** The weight in `parameter` ('q=0.5'), 0 to 1; null when it is no weight, 0 when it is a broken one. */
 function weightOf(parameter: string): number | null {
-  const text = parameter.trim();
-  if (!/^q\s*=/i.test(text)) return null;
-  const value = text.slice(text.indexOf('=') + 1).trim();
+  const text = trimBlanks(parameter);
+  if (!/^q[ \t]*=/i.test(text)) return null;
+  const value = trimBlanks(text.slice(text.indexOf('=') + 1));
   return /^(?:0(?:\.\d{0,3})?|1(?:\.0{0,3})?)$/.test(value) ? Number(value) : 0;
 }
 
@@ -16,7 +17,7 @@ export function parseQualities(field: string): Map<string, number> {
   const qualities = new Map<string, number>();
   for (const member of field.split(',')) {
     const [name = '', ...parameters] = member.split(';');
-    const key = name.trim().toLowerCase();
+    const key = trimBlanks(name).toLowerCase();
     if (key === '') continue;
     let quality = 1;
     for (const parameter of parameters) {

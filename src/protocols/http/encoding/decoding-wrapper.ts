@@ -1,7 +1,9 @@
 /** Bodies of requests that come compressed. */
+
 import type { Transform } from 'node:stream';
 import { inspect } from 'node:util';
 import * as zlib from 'node:zlib';
+import { listTokens } from '../field-lists.ts';
 import type { Request } from '../request.ts';
 import {
   type AnyRequest,
@@ -51,11 +53,7 @@ const ACCEPTED = ['gzip', 'br', 'deflate', ...(hasZstd ? ['zstd'] : [])].join(',
 /** Codings in the order in which they were applied. */
 function codingsOf(request: AnyRequest): string[] {
   const lines = request.requestHeaders.getRawHeaders('content-encoding') ?? [];
-  return lines
-    .join(',')
-    .split(',')
-    .map((coding) => coding.trim().toLowerCase())
-    .filter((coding) => coding !== '' && coding !== 'identity');
+  return listTokens(lines.join(',')).filter((coding) => coding !== 'identity');
 }
 
 /**

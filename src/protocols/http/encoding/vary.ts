@@ -1,3 +1,4 @@
+import { listTokens } from '../field-lists.ts';
 import type { Request } from '../request.ts';
 
 /** Says that the answer depends on the request's field `name`, besides what it was said to depend on before. */
@@ -7,7 +8,7 @@ export function addVary(request: Request, name: string): void {
     request.setHeader('Vary', name);
     return;
   }
-  const names = before.split(',').map((one) => one.trim().toLowerCase());
+  const names = listTokens(before);
   if (!names.includes('*') && !names.includes(name.toLowerCase())) {
     request.setHeader('Vary', `${before}, ${name}`);
   }

@@ -1,4 +1,5 @@
 import { reportFailure } from '../../../deferred/index.ts';
+import { mediaType } from '../field-lists.ts';
 import type { Request } from '../request.ts';
 import type { RequestBody } from '../request-body.ts';
 import { HTTPError } from '../status.ts';
@@ -101,7 +102,7 @@ export async function parseForm(
   options: FormOptions = {},
 ): Promise<Form> {
   const contentType = request.getHeader('content-type') ?? '';
-  const type = contentType.split(';', 1)[0]?.trim().toLowerCase();
+  const type = mediaType(contentType);
   const { content } = request;
   if (type === 'application/x-www-form-urlencoded') {
     const { maxFieldsLength = 4_194_304 } = options;

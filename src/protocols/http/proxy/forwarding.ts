@@ -1,5 +1,7 @@
 /** Which fields go on from one side to the other, and what is said there of who asked (RFC 9110 section 7.6, RFC 7239). Pure. */
+
 import { isIPv6 } from 'node:net';
+import { listTokens } from '../field-lists.ts';
 
 /** What is for the next hop only, or follows from how the message is sent on: never passed on. */
 const HOP_BY_HOP: ReadonlySet<string> = new Set([
@@ -51,10 +53,9 @@ function listed(raw: readonly string[]): ReadonlySet<string> | null {
   for (let at = 0; at < raw.length; at += 2) {
     const name = raw[at] ?? '';
     if (name.length !== 10 || name.toLowerCase() !== 'connection') continue;
-    for (const part of (raw[at + 1] ?? '').split(',')) {
-      const option = part.trim().toLowerCase();
+    for (const option of listTokens(raw[at + 1] ?? '')) {
       // These two change nothing, and are what nearly everybody says.
-      if (option === 'keep-alive' || option === 'close' || option === '') continue;
+      if (option === 'keep-alive' || option === 'close') continue;
       names ??= new Set();
       names.add(option);
     }

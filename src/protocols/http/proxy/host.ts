@@ -1,10 +1,12 @@
 /** What the requests of one proxy share: connections, backends, and what is said to and of them. */
+
 import {
   HostnameEndpoint,
   type StreamClientEndpoint,
   wrapClientTLS,
 } from '../../../reactor/index.ts';
 import { HTTPConnectionPool } from '../client/index.ts';
+import { listElements } from '../field-lists.ts';
 import type { Request } from '../request.ts';
 import { Backend, type BackendOptions, Balancer } from './balancing.ts';
 import { requestFields } from './forwarding.ts';
@@ -23,10 +25,7 @@ function authorityOf(host: string, port: number, secure: boolean): string {
 /** What is left of a list of protocols; null for nothing. */
 function allowedUpgrade(asked: string | null, allowed: readonly string[]): string | null {
   if (asked === null) return null;
-  const left = asked
-    .split(',')
-    .map((name) => name.trim())
-    .filter((name) => allowed.includes(name.toLowerCase()));
+  const left = listElements(asked).filter((name) => allowed.includes(name.toLowerCase()));
   return left.length === 0 ? null : left.join(', ');
 }
 

@@ -1,5 +1,7 @@
 /** Media types by the ending of a file's name. */
+
 import type { Mime } from 'mime';
+import { mediaType } from '../field-lists.ts';
 
 /** The types that nearly every site is made of. Others come from the package mime, which is loaded when one is first asked for. */
 const COMMON: Readonly<Record<string, string>> = {
@@ -67,8 +69,7 @@ export function withCharset(type: string, charset: string | null): string {
 
 /** Whether bytes of this type get smaller when they are compressed. Those that are compressed already, pictures and films above all, only cost time. */
 export function isCompressible(type: string): boolean {
-  const end = type.indexOf(';');
-  const bare = (end < 0 ? type : type.slice(0, end)).trim().toLowerCase();
+  const bare = mediaType(type);
   if (bare.startsWith('text/')) return true;
   return (
     /[+/](?:json|xml|javascript|x-javascript|yaml|wasm|rtf|toml|sql|graphql)$/.test(bare) ||

@@ -1,6 +1,7 @@
 /**
  * Entity tags (RFC 9110 8.8.3): opaque names for one state of a resource. A strong one promises the same bytes, a weak one (`W/"..."`) the same meaning.
  */
+import { trimBlanks } from '../field-lists.ts';
 
 /** Whether `text` is one entity tag, weak or strong. */
 export function isEntityTag(text: string): boolean {
@@ -43,7 +44,7 @@ function endOfTag(text: string, at: number): number {
  * Scanned by hand and in one pass: the header is the peer's, and a pattern with repeated blanks could be made to backtrack.
  */
 export function parseEntityTags(field: string): '*' | string[] {
-  if (field.trim() === '*') return '*';
+  if (trimBlanks(field) === '*') return '*';
   const tags: string[] = [];
   let at = 0;
   while (at < field.length) {

@@ -1,4 +1,5 @@
 /** Byte ranges (RFC 9110 14): which parts of a body are asked for. Pure. */
+import { trimBlanks } from '../field-lists.ts';
 
 /** A part of a body, both ends included, as `Content-Range` has it. */
 export interface ByteRange {
@@ -50,7 +51,7 @@ export function parseRanges(
   limits: RangeLimits = {},
 ): ByteRange[] | 'unsatisfiable' | null {
   const equals = field.indexOf('=');
-  if (equals < 0 || field.slice(0, equals).trim().toLowerCase() !== 'bytes') return null;
+  if (equals < 0 || trimBlanks(field.slice(0, equals)).toLowerCase() !== 'bytes') return null;
   const { maxRanges = 16, maxOverlappingRanges = 2 } = limits;
   const ranges: ByteRange[] = [];
   let asked = 0;
@@ -59,7 +60,7 @@ export function parseRanges(
   while (at <= field.length) {
     let end = field.indexOf(',', at);
     if (end < 0) end = field.length;
-    const spec = field.slice(at, end).trim();
+    const spec = trimBlanks(field.slice(at, end));
     at = end + 1;
     if (spec === '') continue; // empty elements of a list mean nothing
     asked += 1;
