@@ -268,6 +268,18 @@ describe('TLS', () => {
       expect(other.tls.serverName).to.equal('a.example');
     });
 
+    it('knows addresses, those of IPv6 in any form of them', async () => {
+      const { port } = listen();
+      for (const servername of ['127.0.0.1', '::1', '0:0::0:1']) {
+        const client = connect(port, { ...trusting, servername });
+        await secured(client);
+        expect(client.reason, servername).to.equal(undefined);
+        expect(client.isSecured, servername).to.equal(true);
+      }
+      expect(await refused(cert, { ...trusting, servername: '::2' })).to.contain('::2');
+      expect(await refused(cert, { ...trusting, servername: '127.0.0.2' })).to.contain('127.0.0.2');
+    });
+
     it('leaves the last word to checkServerIdentity', async () => {
       const seen: string[] = [];
       const context: TLSContextFactory = {

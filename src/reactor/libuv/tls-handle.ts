@@ -4,7 +4,7 @@
  * A `TLSSocket` is a stream; what it decrypts is taken at its `push`, before the stream's buffers, which saves their work for each chunk and tells, while libuv
  * still knows, whether an end was announced: TLS says so with a close_notify, and without one somebody may have cut the connection.
  */
-import type { X509Certificate } from 'node:crypto';
+import { X509Certificate } from 'node:crypto';
 import { isIP, type Socket } from 'node:net';
 import {
   checkServerIdentity,
@@ -51,6 +51,15 @@ interface Internals {
 
 function internals(socket: Socket): NonNullable<Internals['_handle']> {
   return (socket as unknown as Internals)._handle ?? {}; // see above
+}
+
+/** RFC 6125, as `checkServerIdentity` says it. */
+function identityError(name: string, certificate: PeerCertificate): Error | undefined {
+  const error = checkServerIdentity(name, certificate);
+  if (error === undefined || isIP(name) !== 6) return error;
+  // Node 22.23 knows no address of IPv6.
+  const isNamed = new X509Certificate(certificate.raw).checkIP(name) !== undefined;
+  return isNamed ? undefined : error;
 }
 
 /** Whether the peer has ended, and how. */
@@ -115,10 +124,7 @@ export class TLSHandle implements SecureStreamHandle {
     const session =
       settings.session === undefined ? undefined : openSession(settings.session, hostname);
     const check = (name: string, certificate: PeerCertificate): Error | undefined => {
-      this.#identityError = (settings.checkServerIdentity ?? checkServerIdentity)(
-        name,
-        certificate,
-      );
+      this.#identityError = (settings.checkServerIdentity ?? identityError)(name, certificate);
       return this.#identityError;
     };
     if (verify && hostname === undefined && settings.checkServerIdentity === undefined) {
