@@ -15,7 +15,7 @@ import { checkDriver, type DriverSpec, findDriver } from './drivers/registry.ts'
 import { promised } from './eventually.ts';
 import { Interaction, type InteractionHost, type InteractionOptions } from './interaction.ts';
 import { openSession } from './open-session.ts';
-import { checkParams, checkSQL } from './operation.ts';
+import { checkParams, checkSQL, timeLimit } from './operation.ts';
 import { limitsOf, type PoolOptions, type ResolvedOptions, resolveOptions } from './options.ts';
 import type { Lease } from './pool/lease.ts';
 import type { ResourceSource } from './pool/limits.ts';
@@ -27,7 +27,7 @@ import type { Waiter } from './pool/waiting-line.ts';
 import { type Observable, observeChanges } from './rx.ts';
 import { messageOf, type Session, type SessionHost } from './session.ts';
 import { Statement, StreamRequest } from './statement.ts';
-import { RowStream, type StreamOptions } from './stream.ts';
+import { RowStream, type StreamOptions, type StreamSource } from './stream.ts';
 import type { Transaction } from './transaction.ts';
 
 /** How long a statement may hold up those behind it while another connection is idle, in seconds. */
@@ -199,14 +199,14 @@ export class ConnectionPool implements Measurable {
     options: StatementOptions | undefined,
     rows: boolean,
   ): Deferred<unknown> {
+    let seconds: number | null;
     try {
       checkSQL(sql);
       checkParams(params);
+      seconds = timeLimit(options, this.#options.cp_statement_timeout);
     } catch (error) {
       return fail(error);
     }
-    const { cp_statement_timeout } = this.#options;
-    const seconds = options?.timeout === undefined ? cp_statement_timeout : options.timeout;
     const stack = this.#stack(this.#statement);
     const statement = new Statement(this.#work, sql, params, seconds, rows, stack);
     this.#request(statement);
@@ -268,18 +268,16 @@ export class ConnectionPool implements Measurable {
     options?: StreamOptions,
   ): RowStream<R> {
     const waiter = new StreamRequest(this.#stack(this.stream));
-    return new RowStream<R>(
-      () => {
+    const source: StreamSource = {
+      acquire: () => {
         this.#request(waiter);
         return waiter.session;
       },
-      ({ lease }) => {
+      release: ({ lease }) => {
         if (lease !== null) this.#giveBack(lease, false);
       },
-      sql,
-      params,
-      options?.pageSize ?? this.#options.cp_page_size,
-    );
+    };
+    return new RowStream<R>(source, sql, params, options, this.#options.cp_page_size);
   }
 
   #request(waiter: Waiter<Session>): void {

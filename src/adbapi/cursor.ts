@@ -3,7 +3,7 @@ import { inspect } from 'node:util';
 import { type Deferred, fail } from '../deferred/index.ts';
 import type { Eventually, Params, Result, Row } from './driver.ts';
 import { TransactionDone } from './errors.ts';
-import { checkParams, checkSQL, showSQL } from './operation.ts';
+import { checkParams, checkSQL, showSQL, timeLimit } from './operation.ts';
 import type { Session } from './session.ts';
 import { RowStream, type StreamOptions } from './stream.ts';
 
@@ -23,6 +23,7 @@ export abstract class Cursor {
   #done: string | null = null;
   #last: Result | null = null;
   #unread: Row[] = [];
+  #position = 0;
   /** @internal Whether a statement failed because of another transaction. */
   _conflicted = false;
   /** @internal Why it must not take effect, if so. */
@@ -100,22 +101,23 @@ export abstract class Cursor {
     params?: Params,
     options?: StreamOptions,
   ): RowStream<R> {
-    return new RowStream<R>(
-      async () => {
-        this._check(sql);
-        await this._before();
-        return this._session;
-      },
-      () => {},
-      sql,
-      params,
-      options?.pageSize ?? this._session.host.options.cp_page_size,
-    );
+    const { cp_page_size } = this._session.host.options;
+    const acquire = async (): Promise<Session> => {
+      this._check(sql);
+      await this._before();
+      return this._session;
+    };
+    const mayBegin = (): void => {
+      this._check(sql);
+      this._mayRun(sql);
+    };
+    return new RowStream<R>({ acquire, mayBegin }, sql, params, options, cp_page_size);
   }
 
   #keep(result: Result): void {
     this.#last = result;
     this.#unread = result.rows;
+    this.#position = 0;
   }
 
   /** How many rows the last statement gave or changed; -1 when there is none, or the database does not say. */
@@ -135,23 +137,20 @@ export abstract class Cursor {
 
   /** The next row of the last result, null after the last one. */
   fetchone(): Row | null {
-    const [row = null] = this.#unread;
-    this.#unread = this.#unread.slice(1);
+    const [row = null] = this.fetchmany(1);
     return row;
   }
 
   /** The next rows of the last result, `size` at most. */
   fetchmany(size = 1): Row[] {
-    const rows = this.#unread.slice(0, size);
-    this.#unread = this.#unread.slice(size);
+    const rows = this.#unread.slice(this.#position, this.#position + Math.max(0, size));
+    this.#position += rows.length;
     return rows;
   }
 
   /** The rest of the last result. */
   fetchall(): Row[] {
-    const rows = this.#unread;
-    this.#unread = [];
-    return rows;
+    return this.fetchmany(Number.POSITIVE_INFINITY);
   }
 
   /** Does nothing: it ends with the function it was given to. */
@@ -183,15 +182,15 @@ export abstract class Cursor {
 
   /** @internal */
   _run<T>(what: string, call: () => Eventually<T>, options?: StatementOptions): Deferred<T> {
+    const session = this._session;
+    let seconds: number | null;
     try {
       checkSQL(what);
+      seconds = timeLimit(options, session.host.options.cp_statement_timeout);
       this._check(what);
     } catch (error) {
       return fail(error);
     }
-    const session = this._session;
-    const seconds =
-      options?.timeout === undefined ? session.host.options.cp_statement_timeout : options.timeout;
     const before = this._before();
     // What comes before stands before it in the session's line. If that fails, this must not run.
     let refused: { readonly error: unknown } | null = null;

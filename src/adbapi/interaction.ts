@@ -1,11 +1,14 @@
 /** What `runInteraction` and `runWithConnection` do: a connection, a function that uses it, and the right end. */
+import { inspect } from 'node:util';
 import { CancelledError, Deferred, Failure } from '../deferred/index.ts';
 import { logEvent } from '../reactor/index.ts';
 import { Connection } from './connection.ts';
 import type { Cursor } from './cursor.ts';
-import type { BeginOptions, Eventually } from './driver.ts';
+import type { BeginOptions, Eventually, IsolationLevel } from './driver.ts';
 import { StatementTimeout } from './errors.ts';
 import { whenCalled } from './eventually.ts';
+import { timeLimit } from './operation.ts';
+import { checkNumber, NUMBER_OPTIONS } from './options.ts';
 import type { Lease } from './pool/lease.ts';
 import { Waiter } from './pool/waiting-line.ts';
 import { messageOf, type Session } from './session.ts';
@@ -18,6 +21,30 @@ export interface InteractionOptions extends BeginOptions {
   readonly retries?: number;
   /** How long its function may take each time, in seconds; null for as long as it takes, the default. */
   readonly timeout?: number | null;
+}
+
+const LEVELS: ReadonlySet<unknown> = new Set<IsolationLevel>([
+  'read uncommitted',
+  'read committed',
+  'repeatable read',
+  'serializable',
+]);
+
+/** @throws {TypeError} @throws {RangeError} for what cannot be: some of it becomes part of a statement */
+function checkInteraction(options: InteractionOptions): void {
+  const { isolation, readOnly, retries, timeout } = options;
+  if (isolation !== undefined && !LEVELS.has(isolation)) {
+    throw new TypeError(
+      `Cannot use option isolation: ${inspect(isolation, { depth: 0 })}: expected one of ${[...LEVELS].join(', ')}`,
+    );
+  }
+  if (readOnly !== undefined && typeof readOnly !== 'boolean') {
+    throw new TypeError(
+      `Cannot use option readOnly: ${inspect(readOnly, { depth: 0 })}: expected true or false`,
+    );
+  }
+  if (retries !== undefined) checkNumber('retries', retries, NUMBER_OPTIONS.cp_retries);
+  timeLimit({ timeout: timeout ?? null }, null);
 }
 
 type Work = (...args: never[]) => unknown;
@@ -50,6 +77,7 @@ export class Interaction extends Waiter<Session> {
   #beginning: Session | null = null;
   #pause: { cancel(): void } | null = null;
 
+  /** @throws {TypeError} @throws {RangeError} for options that cannot be */
   constructor(
     host: InteractionHost,
     kind: 'interaction' | 'connection',
@@ -59,6 +87,7 @@ export class Interaction extends Waiter<Session> {
     stack: string | null,
   ) {
     super();
+    checkInteraction(options);
     this.#host = host;
     this.#kind = kind;
     this.#f = f;

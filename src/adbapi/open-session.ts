@@ -46,6 +46,7 @@ async function prepared(session: Session, prepare: OpenFunction): Promise<void> 
   try {
     await promised(() => prepare(connection) as Eventually<unknown>); // whatever it returns
     await session.whenQuiet();
+    await session.endStream('Cannot go on: cp_openfun has ended');
   } finally {
     connection._finish('it has ended');
   }

@@ -5,6 +5,7 @@ import type { DelayedCall } from '../reactor/index.ts';
 import type { Eventually, Result } from './driver.ts';
 import { StatementTimeout } from './errors.ts';
 import { whenCalled, whenDone } from './eventually.ts';
+import { checkNumber } from './options.ts';
 import type { Linked } from './running.ts';
 import type { Session } from './session.ts';
 
@@ -32,6 +33,25 @@ export function checkParams(params: unknown): void {
     `Cannot bind ${what} as parameters: expected an array of values, or an object with names`,
   );
 }
+
+/**
+ * How long a statement may take, in seconds; null for as long as it takes.
+ * @throws {TypeError} @throws {RangeError} for what cannot be a time
+ */
+export function timeLimit(
+  options: { readonly timeout?: number | null } | undefined,
+  usual: number | null,
+): number | null {
+  const timeout = options?.timeout;
+  return timeout === undefined ? usual : checkNumber('timeout', timeout, TIME_LIMIT);
+}
+
+const TIME_LIMIT = {
+  initial: null,
+  least: 0,
+  nullable: true,
+  reason: 'A limit of time must be one',
+} as const;
 
 /** An operation for those who do not look at its result. */
 export interface AnyOperation extends Linked {

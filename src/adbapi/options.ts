@@ -290,8 +290,11 @@ function fault(name: string, value: unknown, expected: string): string {
   return `Cannot use option ${name}: ${inspect(value, { depth: 0 })}: expected ${expected}`;
 }
 
-/** @throws {TypeError} @throws {RangeError} */
-function checkNumber(name: string, value: unknown, rule: NumberRule): number | null {
+/**
+ * What an option that is a number comes to.
+ * @throws {TypeError} @throws {RangeError} for one that cannot be
+ */
+export function checkNumber(name: string, value: unknown, rule: NumberRule): number | null {
   const { least, most = Number.POSITIVE_INFINITY, whole, nullable } = rule;
   if (value === undefined) return rule.initial;
   if (value === null && nullable === true) return null;
@@ -339,9 +342,9 @@ export function resolveOptions(given: Readonly<Record<string, unknown>>): {
     );
   }
   const own = new Map<string, unknown>();
-  const driver: Record<string, unknown> = {};
+  const others: [string, unknown][] = [];
   for (const [name, value] of Object.entries(given)) {
-    if (!name.startsWith('cp_')) driver[name] = value;
+    if (!name.startsWith('cp_')) others.push([name, value]);
     else if (name in NUMBER_OPTIONS || name in OTHER_OPTIONS) own.set(name, value);
     else {
       const known = [...Object.keys(NUMBER_OPTIONS), ...Object.keys(OTHER_OPTIONS)];
@@ -360,7 +363,7 @@ export function resolveOptions(given: Readonly<Record<string, unknown>>): {
   numbers.cp_backoff_max = Math.max(numbers.cp_backoff_max, numbers.cp_backoff);
   const openfun = (value: unknown): boolean => value === null || typeof value === 'function';
   return {
-    driver,
+    driver: Object.fromEntries(others),
     pool: {
       ...numbers,
       cp_name: checkType('cp_name', own.get('cp_name'), 'pool', 'some text', isText),

@@ -28,6 +28,12 @@ export interface SessionHost {
   noise(message: () => string): void;
 }
 
+/** Who has a connection to itself for a while. */
+export interface SessionStream {
+  /** Ends it; settles when it has, and never fails. */
+  abandon(why: Error): Promise<void>;
+}
+
 export class Session implements OperationOwner {
   readonly connection: DriverConnection;
   readonly host: SessionHost;
@@ -41,7 +47,7 @@ export class Session implements OperationOwner {
   readonly #waiting: AnyOperation[] = [];
   readonly #quiet: Array<() => void> = [];
   #dead: string | null = null;
-  #stream: object | null = null;
+  #stream: SessionStream | null = null;
 
   constructor(connection: DriverConnection, host: SessionHost) {
     this.connection = connection;
@@ -66,15 +72,9 @@ export class Session implements OperationOwner {
     what: string,
     call: () => Eventually<T>,
     seconds: number | null = this.host.options.cp_statement_timeout,
-    by: object | null = null,
+    by: SessionStream | null = null,
   ): Deferred<T> {
-    if (this.#stream !== by) {
-      return fail(
-        new ConnectionBusy(
-          `Cannot run ${showSQL(what)}: a stream reads from this connection; read it to its end or close it first`,
-        ),
-      );
-    }
+    if (this.#stream !== by) return fail(busyError(what));
     const operation = new Operation(this, what, call, seconds, this);
     if (this.#dead !== null) {
       operation.deferred.errback(this.#deadError(this.#dead));
@@ -87,8 +87,13 @@ export class Session implements OperationOwner {
   /**
    * Does what the pool itself wants done, within a time: when it takes longer, the connection is done away with, since to ask the database to stop would take time again.
    */
-  runOrDie<T>(what: string, call: () => Eventually<T>, seconds: number): Deferred<T> {
-    const deferred = this.run(what, call, null);
+  runOrDie<T>(
+    what: string,
+    call: () => Eventually<T>,
+    seconds: number,
+    by: SessionStream | null = null,
+  ): Deferred<T> {
+    const deferred = this.run(what, call, null, by);
     if (deferred.called) return deferred;
     const timer = this.host.clock.callLater(seconds, () => {
       this.kill(new Error(`${showSQL(what)} took longer than ${seconds} s`));
@@ -133,22 +138,34 @@ export class Session implements OperationOwner {
   }
 
   /**
-   * Refuses what waits, and settles once it is quiet.
+   * Refuses what waits, ends the stream that is left open, and settles once it is quiet.
    * @param why what those that wait are told
    * @param running whether what runs is to be stopped, and not only waited for
    */
-  stopAll(why: string, running: boolean): Promise<void> {
-    this.#stream = null;
+  async stopAll(why: string, running: boolean): Promise<void> {
+    const ended = this.endStream(why);
     for (const operation of this.#waiting.splice(0)) {
       if (!operation.deferred.called) operation.deferred.errback(new TransactionDone(why));
     }
     if (running) for (const operation of this.running.toArray()) operation.cancel();
-    return this.whenQuiet();
+    await this.whenQuiet();
+    await ended;
   }
 
-  /** From now on only `stream` may ask; null ends that. */
-  reserveFor(stream: object | null): void {
+  /** Ends the stream that somebody left open, who has no more to do with this; settles when there is none. */
+  async endStream(why: string): Promise<void> {
+    await this.#stream?.abandon(new TransactionDone(why));
+  }
+
+  /** From now on only `stream` may ask. @throws {ConnectionBusy} when there is one already */
+  reserve(stream: SessionStream, what: string): void {
+    if (this.#stream !== null) throw busyError(what);
     this.#stream = stream;
+  }
+
+  /** Ends that; does nothing for one that has not reserved it. */
+  unreserve(stream: SessionStream): void {
+    if (this.#stream === stream) this.#stream = null;
   }
 
   // ------------------------------------------------------------------------------------------ its end
@@ -226,7 +243,6 @@ export class Session implements OperationOwner {
   async tidy(reset: boolean): Promise<void> {
     const { connection } = this;
     const { cp_connect_timeout } = this.host.options;
-    this.#stream = null;
     try {
       if (this.alive && connection.inTransaction) {
         await this.runOrDie('rollback', () => connection.rollback(), cp_connect_timeout);
@@ -257,6 +273,12 @@ export class Session implements OperationOwner {
     this.#dead ??= 'it was discarded';
     this.kill(new Error('it was taken away'));
   }
+}
+
+function busyError(what: string): ConnectionBusy {
+  return new ConnectionBusy(
+    `Cannot run ${showSQL(what)}: a stream reads from this connection; read it to its end or close it first`,
+  );
 }
 
 export function messageOf(error: unknown): string {

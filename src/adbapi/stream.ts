@@ -2,6 +2,8 @@
 import { Deferred, Failure } from '../deferred/index.ts';
 import type { Eventually, Params, Row, RowPages } from './driver.ts';
 import { promised } from './eventually.ts';
+import { checkParams, checkSQL } from './operation.ts';
+import { checkNumber, NUMBER_OPTIONS } from './options.ts';
 import { type Observable, observeInTurn } from './rx.ts';
 import { messageOf, type Session } from './session.ts';
 
@@ -9,6 +11,15 @@ import { messageOf, type Session } from './session.ts';
 export interface StreamOptions {
   /** How many rows are fetched at a time. Default: `cp_page_size`. */
   readonly pageSize?: number;
+}
+
+/** Where a stream has its connection from. */
+export interface StreamSource {
+  acquire(): Promise<Session>;
+  /** @throws when it must not begin after all, now that its turn has come */
+  mayBegin?(): void;
+  /** The stream is done with it. */
+  release?(session: Session): void;
 }
 
 /**
@@ -23,8 +34,7 @@ export interface StreamOptions {
 export class RowStream<R extends object = Row>
   implements AsyncIterableIterator<R>, AsyncDisposable
 {
-  readonly #acquire: () => Promise<Session>;
-  readonly #release: (session: Session, failed: boolean) => void;
+  readonly #source: StreamSource;
   readonly #sql: string;
   readonly #params: Params | undefined;
   readonly #pageSize: number;
@@ -33,19 +43,24 @@ export class RowStream<R extends object = Row>
   #page: readonly Row[] = [];
   #index = 0;
   #state: 'fresh' | 'open' | 'over' = 'fresh';
+  /** Why it was ended by somebody else; null when it was not. */
+  #cut: Error | null = null;
   /** Reads are done one after the other, even when they are asked for all at once. */
   #last: Promise<unknown> = Promise.resolve();
 
-  /** @internal */
+  /** @internal @throws {TypeError} @throws {RangeError} for what cannot be a statement, its parameters, or the size of a page */
   constructor(
-    acquire: () => Promise<Session>,
-    release: (session: Session, failed: boolean) => void,
+    source: StreamSource,
     sql: string,
     params: Params | undefined,
-    pageSize: number,
+    options: StreamOptions | undefined,
+    usualPageSize: number,
   ) {
-    this.#acquire = acquire;
-    this.#release = release;
+    checkSQL(sql);
+    checkParams(params);
+    const pageSize = options?.pageSize ?? usualPageSize;
+    checkNumber('pageSize', pageSize, NUMBER_OPTIONS.cp_page_size);
+    this.#source = source;
     this.#sql = sql;
     this.#params = params;
     this.#pageSize = pageSize;
@@ -67,13 +82,22 @@ export class RowStream<R extends object = Row>
 
   /** Ends it before its end. */
   async return(): Promise<IteratorReturnResult<undefined>> {
-    await this.#inTurn(() => this.#end(false));
+    await this.#inTurn(() => this.#end());
     return { done: true, value: undefined };
   }
 
   /** Ends it before its end; fires when the connection is free. Does nothing after the end. */
   close(): Deferred<void> {
-    return Deferred.fromPromise(this.#inTurn(() => this.#end(false)));
+    return Deferred.fromPromise(this.#inTurn(() => this.#end()));
+  }
+
+  /**
+   * @internal Ends it because its connection goes to somebody else. Whoever reads on is told `why`, lest a part is taken for the whole. Settles when the connection is free;
+   * never fails.
+   */
+  abandon(why: Error): Promise<void> {
+    this.#cut ??= why;
+    return this.#inTurn(() => this.#end());
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -102,18 +126,19 @@ export class RowStream<R extends object = Row>
       this.#index += 1;
       return { done: false, value: row as R }; // as above
     }
+    if (this.#cut !== null) throw this.#cut;
     if (this.#state === 'over') return { done: true, value: undefined };
     try {
       const pages = this.#pages ?? (await this.#open());
       this.#page = await this.#ask(() => pages.next());
       this.#index = 0;
     } catch (error) {
-      await this.#end(true);
+      await this.#end();
       throw error instanceof Failure ? error.value : error;
     }
     if (this.#page.length === 0) {
       this.#pages = null; // closed by its end
-      await this.#end(false);
+      await this.#end();
       return { done: true, value: undefined };
     }
     return this.#read();
@@ -121,10 +146,11 @@ export class RowStream<R extends object = Row>
 
   async #open(): Promise<RowPages> {
     this.#state = 'open';
-    const session = await this.#acquire();
+    const session = await this.#source.acquire();
     this.#session = session;
     await session.whenQuiet();
-    session.reserveFor(this);
+    this.#source.mayBegin?.();
+    session.reserve(this, this.#sql);
     this.#pages = await this.#ask(() =>
       session.connection.stream(this.#sql, this.#params, this.#pageSize),
     );
@@ -139,7 +165,7 @@ export class RowStream<R extends object = Row>
       .toPromise() as Promise<T>; // no Failure comes out of it
   }
 
-  async #end(failed: boolean): Promise<void> {
+  async #end(): Promise<void> {
     if (this.#state === 'over') return;
     this.#state = 'over';
     this.#page = [];
@@ -148,13 +174,20 @@ export class RowStream<R extends object = Row>
     this.#pages = null;
     if (session === null) return;
     try {
-      if (pages !== null && session.alive) await this.#ask(() => pages.close());
+      if (pages !== null && session.alive) await this.#close(session, pages);
     } catch (error) {
       // Nobody knows what would come of it next.
       if (session.alive)
         session.kill(new Error(`a stream could not be ended: ${messageOf(error)}`));
     }
-    session.reserveFor(null);
-    this.#release(session, failed);
+    session.unreserve(this);
+    this.#source.release?.(session);
+  }
+
+  #close(session: Session, pages: RowPages): Promise<unknown> {
+    if (this.#cut === null) return this.#ask(() => pages.close());
+    // Somebody waits for the connection who has no use for the rows.
+    const { cp_connect_timeout } = session.host.options;
+    return session.runOrDie(this.#sql, () => pages.close(), cp_connect_timeout, this).toPromise();
   }
 }

@@ -35,12 +35,17 @@ export class Transaction extends Cursor {
     f: (tx: Transaction, ...args: A) => Eventually<T>,
     ...args: A
   ): Deferred<Exclude<Awaited<T>, Failure>> {
-    let stop: ((error: unknown) => void) | null = null;
-    const deferred = new Deferred<unknown>((_, cause) => stop?.(cause));
+    let cancelled = false;
+    let stop: (() => void) | null = null;
+    const deferred = new Deferred<unknown>(() => {
+      cancelled = true;
+      stop?.();
+    });
     this.#within((tx) => {
       return new Promise<unknown>((resolve, reject) => {
         stop = () => reject(new TransactionDone('Cannot go on with a savepoint: it was cancelled'));
-        promised<unknown>(() => f(tx, ...args)).then(resolve, reject);
+        if (cancelled) stop();
+        else promised<unknown>(() => f(tx, ...args)).then(resolve, reject);
       });
     }).then(
       (value) => {

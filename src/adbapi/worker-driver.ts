@@ -15,6 +15,7 @@ import type {
   RowPages,
 } from './driver.ts';
 import { DriverThreadDied } from './errors.ts';
+import { checkNumber } from './options.ts';
 import { Channel } from './worker/channel.ts';
 
 /** How many statements may be on their way to one thread: enough to keep it busy while answers travel. */
@@ -22,6 +23,13 @@ const PIPELINE = 64;
 
 /** How many threads that were told to end may still work, where nobody says. */
 const STRAGGLERS = 8;
+
+const COUNT = {
+  initial: null,
+  least: 1,
+  whole: true,
+  reason: 'None at all would be no driver',
+} as const;
 
 /** What a `WorkerDriver` is made of. */
 export interface WorkerDriverOptions {
@@ -82,7 +90,11 @@ export class WorkerDriver implements Driver {
   /** Called when one has ended. */
   readonly #waiting = new Set<() => void>();
 
+  /** @throws {TypeError} @throws {RangeError} for a number that cannot be */
   constructor(options: WorkerDriverOptions) {
+    for (const name of ['maxConnections', 'pipeline', 'stragglers'] as const) {
+      if (options[name] !== undefined) checkNumber(name, options[name], COUNT);
+    }
     this.name = options.name;
     this.where = options.where;
     this.pipeline = options.pipeline ?? PIPELINE;
@@ -106,6 +118,7 @@ export class WorkerDriver implements Driver {
       await channel.ready;
       // Somebody who was sent away in the middle of something had this thread before.
       if (known !== null) {
+        await channel.ask('reset', undefined, undefined);
         await channel.ask('execute', this.goodSql ?? 'select 1', undefined);
         if (channel.inTransaction) await channel.ask('rollback', undefined, undefined);
       }
@@ -159,6 +172,7 @@ class WorkerConnection implements DriverConnection {
   readonly raw: unknown = null;
   readonly label: string;
   lost: ((error: Error) => void) | null = null;
+  readonly reset?: () => Deferred<Result>;
   readonly #channel: Channel;
   readonly #keeps: boolean;
 
@@ -166,6 +180,7 @@ class WorkerConnection implements DriverConnection {
     this.#channel = channel;
     this.#keeps = keeps;
     this.label = `thread ${channel.threadId}`;
+    if (channel.resets) this.reset = () => channel.ask('reset', undefined, undefined);
     channel.tenant = this;
     channel.died = (error) => this.lost?.(error);
   }

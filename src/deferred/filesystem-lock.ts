@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { type DeferredClock, type DeferredTimer, getDefaultClock } from './clock.ts';
 import { Deferred } from './deferred.ts';
@@ -6,8 +7,6 @@ import { fail } from './shortcuts.ts';
 
 /** Seconds between two attempts. */
 const INTERVAL = 1;
-
-let counter = 0;
 
 /**
  * A lock between processes: a file that holds the process id of its owner. The lock of a process that is gone is taken over. Works on
@@ -172,9 +171,9 @@ export class DeferredFilesystemLock {
   }
 }
 
+/** A name that nothing has: not another thread of this process, nor a process of the same id that died before it could tidy up. */
 function uniqueName(name: string): string {
-  counter += 1;
-  return `${name}.${process.pid}.${counter}`;
+  return `${name}.${process.pid}.${randomBytes(6).toString('hex')}`;
 }
 
 /** Gives the file `from` the name `to` as well. Returns false if there is a file of that name. */

@@ -59,14 +59,13 @@ export function maybeDeferred(
   f: (...args: unknown[]) => unknown,
   ...args: unknown[]
 ): Deferred<unknown> {
-  let result: unknown;
   try {
-    result = f(...args);
+    const result = f(...args);
+    if (result instanceof Deferred) return result;
+    return isThenable(result) ? Deferred.fromPromise(result) : succeed(result);
   } catch (error) {
-    return fail(error);
+    return fail(error); // also of a `then` that is a getter which throws
   }
-  if (result instanceof Deferred) return result;
-  return isThenable(result) ? Deferred.fromPromise(result) : succeed(result);
 }
 
 /** An errback that reports the failure as nobody's, and passes it on. Twisted: `defer.logError`. */

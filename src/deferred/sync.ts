@@ -15,12 +15,11 @@ export interface Held extends Disposable, AsyncDisposable {
 abstract class Tokens {
   readonly #line = new WaitingLine<this>();
   readonly #limit: number;
-  #free: number;
+  #held = 0;
   #serving = false;
 
   constructor(limit: number) {
     this.#limit = limit;
-    this.#free = limit;
   }
 
   /** The Deferreds of {@link acquire} that wait, in order: a copy. */
@@ -33,8 +32,8 @@ abstract class Tokens {
    * waits, it leaves the line and fails with {@link CancelledError}; afterwards `cancel()` does nothing.
    */
   acquire(): Deferred<this> {
-    if (this.#free === 0 || this.#line.size > 0) return this.#line.join();
-    this.#free -= 1;
+    if (this.free === 0 || this.#line.size > 0) return this.#line.join();
+    this.#held += 1;
     const deferred = new Deferred<this>();
     deferred.callback(this);
     return deferred;
@@ -45,10 +44,10 @@ abstract class Tokens {
    * @throws {NotAcquiredError} if there is nothing to give back.
    */
   release(): void {
-    if (this.#free === this.#limit) {
+    if (this.#held === 0) {
       throw new NotAcquiredError(`Cannot release a ${this.constructor.name} that is not acquired`);
     }
-    this.#free += 1;
+    this.#held -= 1;
     this.#serve();
   }
 
@@ -95,7 +94,7 @@ abstract class Tokens {
 
   /** The tokens nobody has. */
   protected get free(): number {
-    return this.#free;
+    return this.#limit - this.#held;
   }
 
   /** The tokens there are. */
@@ -108,10 +107,10 @@ abstract class Tokens {
     if (this.#serving) return;
     this.#serving = true;
     try {
-      while (this.#free > 0) {
+      while (this.free > 0) {
         const next = this.#line.next();
         if (next === undefined) return;
-        this.#free -= 1;
+        this.#held += 1;
         next.callback(this);
       }
     } finally {
@@ -134,7 +133,7 @@ export class DeferredLock extends Tokens {
 
 /** As a {@link DeferredLock}, for `tokens` holders at a time. Twisted: `defer.DeferredSemaphore`. */
 export class DeferredSemaphore extends Tokens {
-  /** @throws {RangeError} if `tokens` is not a whole number from 1 on. */
+  /** @throws {RangeError} if `tokens` is neither a whole number from 1 on nor Infinity. */
   constructor(tokens: number) {
     if (!(tokens >= 1) || (!Number.isInteger(tokens) && tokens !== Number.POSITIVE_INFINITY)) {
       throw new RangeError(`Cannot make a DeferredSemaphore of ${tokens} tokens: needs 1 or more`);

@@ -96,7 +96,7 @@ export abstract class BufferedReceiver<F extends IProtocolFactory = Factory>
   resumeProducing(): void {
     this.paused = false;
     this.transport.resumeProducing();
-    this.dataReceived(EMPTY);
+    this[watch](this.dataReceived(EMPTY));
   }
 
   /** Stops delivery for good. */

@@ -74,7 +74,7 @@ export abstract class IntNStringReceiver<
             : bytes.readUInt8(start);
       if (length > this.MAX_LENGTH) {
         this.#lost = true;
-        this.lengthLimitExceeded(length);
+        this[watch](this.lengthLimitExceeded(length));
         if (length <= this.MAX_LENGTH) this.#lost = false;
         continue;
       }

@@ -45,7 +45,11 @@ export class LineOnlyReceiver<F extends IProtocolFactory = Factory> extends Buff
       if (length >= 0) {
         const line = rest.take(length, end.bytes.length);
         if (length <= this.MAX_LENGTH) this[watch](this.lineReceived(line));
-        else result = this.lineLengthExceeded(line);
+        else {
+          // One before it is not to fail unheard.
+          this[watch](result);
+          result = this.lineLengthExceeded(line);
+        }
       } else if (rest.pull(end.last)) {
         // Search again, with more.
       } else if (rest.length > this.MAX_LENGTH && this.#isTooLong(rest.length, end)) {

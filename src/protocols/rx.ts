@@ -25,6 +25,7 @@ import {
 } from '../reactor/index.ts';
 import { Fifo } from './asyncore/producers.ts';
 import { bytesOf } from './data.ts';
+import { checkLimits } from './option-checks.ts';
 import { ServerFactory } from './protocol.ts';
 import { Connection, ConnectionInUseError, type Pausable } from './rx-connection.ts';
 import { DataReader, LineReader, type LinesOptions, type Reader } from './rx-readers.ts';
@@ -55,12 +56,13 @@ export function data$(connection: Connection): Observable<Buffer> {
 /**
  * The lines that come on a connection, without their ends; otherwise as `data$`. Once it is paused, by `mapInTurn` for one, no further line is given on, of those that
  * have come either. Ends with `LineTooLongError`, and the connection is aborted, when a line is too long.
- * @throws {TypeError} @throws {RangeError} for a delimiter that is none
+ * @throws {TypeError} @throws {RangeError} for a delimiter that is none, or a `maxLength` that makes no sense
  */
 export function lines$(connection: Connection, options: LinesOptions = {}): Observable<string> {
   if (bytesOf(options.delimiter ?? '\n', 'read lines').length === 0) {
     throw new RangeError('Cannot read lines: the delimiter is empty');
   }
+  checkLimits(options, ['maxLength']);
   return reading(connection, (subscriber) => new LineReader(connection, subscriber, options));
 }
 

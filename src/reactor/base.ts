@@ -254,6 +254,7 @@ export abstract class ReactorBase
   connectionOpened(connection: StreamConnection): void {
     this.#connections.add(connection);
     this.#opened += 1;
+    if (this.#closing) setImmediate(() => connection.disconnect());
   }
 
   /** It is over. */

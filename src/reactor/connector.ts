@@ -40,7 +40,7 @@ export abstract class ConnectorBase implements Connector, ConnectionOwner, Closa
    */
   constructor(host: ConnectorHost, factory: IClientFactory, timeout: number | null) {
     checkFactory(factory, 'connect', ['buildProtocol', 'doStart', 'startedConnecting']);
-    if (timeout !== null && !(timeout >= 0)) {
+    if (timeout !== null && !(timeout >= 0 && timeout < Infinity)) {
       throw new RangeError(`Timeout must be 0 or more seconds, or null: got ${String(timeout)}`);
     }
     this.#host = host;
@@ -72,7 +72,12 @@ export abstract class ConnectorBase implements Connector, ConnectionOwner, Closa
     if (this.#host.closing) return;
     this.#state = 'connecting';
     if (!this.#factoryStarted) {
-      this.#factory.doStart();
+      try {
+        this.#factory.doStart();
+      } catch (error) {
+        this.#state = 'disconnected';
+        throw error;
+      }
       this.#factoryStarted = true;
     }
     this.#host.opened(this);

@@ -150,7 +150,11 @@ export class CooperativeTask<S = unknown> {
   }
 
   readonly #took = (step: IteratorResult<unknown>): void => {
-    if (step.done) {
+    // Anybody may have written the iterator; a language that loops over it checks the same.
+    if (typeof step !== 'object' || step === null) {
+      const error = new TypeError(`Cannot take a step: the iterator gave ${inspect(step)}`);
+      this.#failed(new Failure(error));
+    } else if (step.done) {
       this.#finish({ error: new TaskDone('The task has come to its end'), failure: undefined });
     } else if (step.value instanceof Deferred) {
       this.#park(step.value);

@@ -89,8 +89,9 @@ export abstract class ReactorCoreBase implements ReactorCore, ReactorTime {
     });
     this.#events.fire('startup', {
       during: () => {
-        // A trigger of `before startup` may have crashed it.
+        // While `before startup` was waited for it may have been crashed, or stopped for good.
         this.#running = this.#life === 'running' || this.#life === 'stopping';
+        return this.#running;
       },
     });
     return done;
@@ -111,7 +112,10 @@ export abstract class ReactorCoreBase implements ReactorCore, ReactorTime {
     this.#events
       .fire('shutdown', {
         during: () => {
+          // Crashed while `before shutdown` was waited for: whoever runs it anew is not to be shut down by this.
+          if (this.#life !== 'stopping') return false;
           this.#running = false;
+          return true;
         },
         afterDuring: () => this.closeAll(),
       })

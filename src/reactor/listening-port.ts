@@ -5,6 +5,7 @@ import type { Address } from './address.ts';
 import { NotListeningError } from './errors.ts';
 import type { IProtocolFactory, ListeningPort } from './interfaces.ts';
 import { logEvent } from './log.ts';
+import { logPrefixOf } from './log-prefix.ts';
 import type { Closable, OpenRegistry } from './open-registry.ts';
 import type { StreamConnection } from './stream-connection.ts';
 
@@ -160,5 +161,5 @@ export function checkFactory(factory: unknown, deed: string, methods: readonly s
 
 /** How log lines name a factory. */
 export function factoryName(factory: IProtocolFactory): string {
-  return factory.logPrefix?.() ?? factory.constructor.name;
+  return logPrefixOf(factory);
 }

@@ -210,10 +210,11 @@ class Run<T> implements IProcessProtocol {
   }
 
   #kill(): void {
-    if (this.transport?.pid == null) return;
-    this.transport.killTree();
-    // What has left the tree does not keep the pipes.
-    this.transport.loseConnection();
+    const { transport } = this;
+    if (transport === undefined) return;
+    if (transport.pid !== null) transport.killTree();
+    // What has left the tree, or has outlived it, does not keep the pipes.
+    transport.loseConnection();
   }
 
   makeConnection(transport: ProcessTransport): void {

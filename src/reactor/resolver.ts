@@ -61,7 +61,7 @@ export function resolveFirstIPv4(
     done.callback(name === '' ? '0.0.0.0' : name);
     return done;
   }
-  looking = resolveAll(resolver, name, 0, ['IPv4']);
+  // First, because it may throw.
   const timer = clock.callLater(timeout, () => {
     if (!done.called) {
       done.errback(
@@ -72,6 +72,7 @@ export function resolveFirstIPv4(
     }
     looking?.cancel();
   });
+  looking = resolveAll(resolver, name, 0, ['IPv4']);
   looking.addBoth((result) => {
     if (timer.active()) timer.cancel();
     if (done.called) return undefined;

@@ -19,6 +19,7 @@ import type {
   IProtocol,
   ReactorTime,
 } from './interfaces.ts';
+import { logPrefixOf } from './log-prefix.ts';
 
 // ------------------------------------------------------------------------------------------ scheduler
 
@@ -142,7 +143,7 @@ export function watchFactory(factory: IClientFactory): WatchedFactory {
   const watching: IClientFactory = {
     doStart: () => factory.doStart(),
     doStop: () => factory.doStop(),
-    logPrefix: () => factory.logPrefix?.() ?? factory.constructor.name,
+    logPrefix: () => logPrefixOf(factory),
     startedConnecting(connector) {
       status.next({ state: 'connecting', connector });
       return factory.startedConnecting(connector);

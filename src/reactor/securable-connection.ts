@@ -24,7 +24,7 @@ export const DEFAULT_HANDSHAKE_TIMEOUT = 30;
 
 /** @throws {RangeError} unless `timeout` is a number of seconds or null */
 export function checkHandshakeTimeout(timeout: number | null): void {
-  if (timeout === null || timeout > 0) return;
+  if (timeout === null || (timeout > 0 && timeout < Infinity)) return;
   throw new RangeError(
     `Handshake timeout must be more than 0 seconds, or null: got ${String(timeout)}`,
   );

@@ -21,13 +21,17 @@ import {
 } from './errors.ts';
 import { isHalfCloseable } from './half-close.ts';
 import type { Data, IProtocol, PullProducer, PushProducer, Transport } from './interfaces.ts';
+import { logPrefixOf } from './log-prefix.ts';
 import { onRejection } from './on-rejection.ts';
 import { ProducerSlot } from './producer-slot.ts';
 import type { StreamHandle, StreamHandleListener } from './stream-handle.ts';
 import { giveBackQueue, takeQueue, type WriteQueue } from './write-queue.ts';
 
-/** The end in good order. One for all: what it takes to make an error, its stack above all, is a good part of what a short connection costs. */
-const DONE = new Failure(new ConnectionDone());
+/**
+ * The end in good order. One for all: what it takes to make an error, its stack above all, is a good part of what a short connection costs. Each gets a Failure of its own,
+ * since one that nobody handled is reported once.
+ */
+const DONE = new ConnectionDone();
 
 type SendState = 'open' | 'shutting' | 'shut';
 
@@ -124,7 +128,7 @@ export class StreamConnection implements Transport, StreamHandleListener {
   }
 
   #prefixOf(protocol: IProtocol): string {
-    return `${protocol.logPrefix?.() ?? protocol.constructor.name},${this.named(this.#name)}`;
+    return `${logPrefixOf(protocol)},${this.named(this.#name)}`;
   }
 
   /** Gives the connection its protocol and begins to read. Without a protocol it is closed in good order. */
@@ -328,7 +332,7 @@ export class StreamConnection implements Transport, StreamHandleListener {
     this.#stopProducer();
     this.#send();
     const sentAll = this.#busyBytes === 0;
-    this.#end(orderly && sentAll ? DONE : new Failure(new ConnectionLost()), !sentAll);
+    this.#end(new Failure(orderly && sentAll ? DONE : new ConnectionLost()), !sentAll);
   }
 
   /** The reason is decided: drop what was not sent and wait for the handle to close. */
@@ -452,10 +456,10 @@ export class StreamConnection implements Transport, StreamHandleListener {
 
   /** Once all there was to send has left, and the peer has ended or we have, a later break loses nothing. */
   #closeReason(error: NodeJS.ErrnoException | undefined): Failure {
-    if (error === undefined) return DONE;
+    if (error === undefined) return new Failure(DONE);
     const sentAll = this.#queuedBytes + this.#busyBytes === 0;
     if (sentAll && (this.#readEnded || (this.#disconnecting && this.#sending !== 'open')))
-      return DONE;
+      return new Failure(DONE);
     return new Failure(getConnectionLostError(error));
   }
 

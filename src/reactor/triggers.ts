@@ -17,8 +17,8 @@ class Trigger implements TriggerID {
 
 /** What the reactor itself does in an event, each time it fires. */
 export interface OwnTriggers {
-  /** Comes before every trigger of the `during` phase. */
-  during?: () => void;
+  /** Comes before every trigger of the `during` phase. Returns false when there is nothing left to go on with: neither those nor the `after` triggers run then. */
+  during?: () => boolean;
   /** Comes after them, and is waited for before the `after` phase. */
   afterDuring?: () => Deferred<unknown>;
 }
@@ -68,7 +68,10 @@ export class SystemEvents {
       done.callback(undefined);
     };
     const during = (): void => {
-      own.during?.();
+      if (own.during?.() === false) {
+        done.callback(undefined);
+        return;
+      }
       drain(phases.during, event);
       const wait = own.afterDuring?.();
       if (wait === undefined) after();

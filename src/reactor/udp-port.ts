@@ -32,6 +32,7 @@ import {
 } from './errors.ts';
 import type { Data, IProtocolFactory } from './interfaces.ts';
 import { type ListenHandle, ListeningPortBase } from './listening-port.ts';
+import { logPrefixOf } from './log-prefix.ts';
 import { onRejection } from './on-rejection.ts';
 import type { OpenRegistry } from './open-registry.ts';
 import { interfaceLiteral } from './resolver.ts';
@@ -66,7 +67,7 @@ class ProtocolLife implements IProtocolFactory {
   }
 
   logPrefix(): string {
-    return this.protocol.logPrefix?.() ?? this.protocol.constructor.name;
+    return logPrefixOf(this.protocol);
   }
 
   /** An exception in user code costs nobody anything but what it was busy with. */

@@ -292,7 +292,8 @@ class ByteLines {
   readonly #lines: Lines;
 
   constructor(take: (line: string) => void) {
-    this.#lines = new Lines(take, LONGEST_LINE);
+    // Programs of Windows end their lines with a carriage return as well.
+    this.#lines = new Lines((line) => take(line.replace(/\r$/, '')), LONGEST_LINE);
   }
 
   add(data: Buffer): void {

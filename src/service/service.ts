@@ -308,7 +308,7 @@ function inOrder<T>(
   for (const [index, item] of items.entries()) {
     if (index < from) continue;
     const outcome = step(item);
-    if (typeof outcome !== 'object' || typeof outcome.then !== 'function') continue;
+    if (typeof outcome !== 'object' || typeof outcome?.then !== 'function') continue;
     const waiting: Deferred<unknown> = maybeDeferred(() => outcome);
     const { result } = waiting;
     if (result instanceof Failure) {

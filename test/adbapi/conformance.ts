@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import {
   type ConnectionPool,
   type PoolOptions,
+  type RowStream,
   StatementTimeout,
   TransactionDone,
 } from '../../src/adbapi/index.ts';
@@ -283,6 +284,25 @@ export function driverSuite(world: DriverWorld): void {
           if (Number(row['n']) === 25) break;
         }
         expect(await single.runQuery('select 1 as one')).to.have.length(1);
+        expect(single.stats().opened).to.equal(1);
+      });
+
+      it('left open by an interaction that fails are ended, and the connection goes on', async () => {
+        const single = make({ cp_min: 0, cp_max: 1 });
+        let left: RowStream | undefined;
+        const undone = single.runInteraction(async (tx) => {
+          await tx.execute(insert, ['a', 1]);
+          left = tx.stream(world.numbers(10_000), [], { pageSize: 10 });
+          await left.next();
+          throw new Error('no more');
+        });
+        expect((await failureOf(undone)).message).to.equal('no more');
+        await single.runOperation(insert, ['b', 2]);
+        for (let row = 1; row < 10; row++) await left?.next().catch(() => {});
+        expect(await failureOf(left?.next() ?? Promise.resolve())).to.be.instanceOf(
+          TransactionDone,
+        );
+        expect(await single.runQuery('select name from things')).to.deep.equal([{ name: 'b' }]);
         expect(single.stats().opened).to.equal(1);
       });
 

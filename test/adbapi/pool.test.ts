@@ -603,6 +603,28 @@ describe('ConnectionPool, by its rules', () => {
     });
   });
 
+  it('drops the connection of a cancelled statement at once when the database cannot be asked to stop it', async () => {
+    for (const fails of [
+      () => {
+        throw new Error('no way there');
+      },
+      () => Promise.reject(new Error('no way there')),
+    ]) {
+      const { driver, pool } = make({ cp_max: 1 }, { cancels: true });
+      waiting(driver);
+      const query = pool.runQuery('wait');
+      const call = outcome(query);
+      await settle();
+      const [connection] = driver.connections;
+      if (connection) connection.cancel = fails;
+      query.cancel();
+      await settle();
+      expect(call.error).to.be.instanceOf(CancelledError);
+      expect(connection?.destroyed).to.equal(true);
+      await pool.runQuery('next');
+    }
+  });
+
   describe('losing connections', () => {
     it("a statement whose connection breaks fails with ConnectionLost, caused by the driver's error", async () => {
       const { driver, pool } = make({ cp_max: 1, cp_name: 'shop' });
@@ -875,6 +897,10 @@ describe('ConnectionPool, by its rules', () => {
       await settle();
       expect(seen[0]).to.equal(0);
       expect(seen.at(-1)).to.equal(1);
+      const before = seen.length;
+      for (let n = 0; n < 3; n++) outcome(pool.runQuery('b'));
+      await settle();
+      expect(seen.slice(before), 'once a turn').to.deep.equal([4]);
       await pool.close();
       await settle();
       expect(complete).to.equal(true);

@@ -24,8 +24,15 @@ describe('changesSession()', () => {
     'use shop',
     'lock tables t write',
     'declare c cursor with hold for select 1',
+    '/* for the shop */ set search_path to shop',
+    '-- for the shop\nset search_path to shop',
+    '# for the shop\nset sql_mode = ""',
+    '/* a **/ /* b */\n/**/set role admin',
+    'select 1; set role admin',
+    '/*!40101 SET sql_mode = "" */',
+    'select count(*) from t into @total',
   ]) {
-    it(`sees it in: ${sql}`, () => {
+    it(`sees it in: ${JSON.stringify(sql)}`, () => {
       expect(changesSession(sql)).to.equal(true);
     });
   }
@@ -36,15 +43,22 @@ describe('changesSession()', () => {
     'set transaction isolation level serializable',
     'set constraints all deferred',
     'update t set a = 1',
+    '/* set */ select 1',
+    '-- set a\nselect 1; select 2',
     'create table t (temperature integer)',
     'select pg_advisory_xact_lock(1)',
     'lock table t in share mode',
     "select 'listen', name from users where mail like '%@%'",
   ]) {
-    it(`does not see it in: ${sql}`, () => {
+    it(`does not see it in: ${JSON.stringify(sql)}`, () => {
       expect(changesSession(sql)).to.equal(false);
     });
   }
+
+  it('takes no longer for many comments than for few', () => {
+    expect(changesSession(`${'/**/'.repeat(5000)}offset`)).to.equal(false);
+    expect(changesSession(`${'/* * / '.repeat(5000)}offset`)).to.equal(false);
+  });
 
   it('counts from the first transaction on', () => {
     const watch = new SessionWatch();
@@ -55,6 +69,53 @@ describe('changesSession()', () => {
     watch.check();
     watch.saw('SET a = 2');
     expect(() => watch.check()).to.throw('Session was changed by a statement that began with SET');
+  });
+});
+
+describe('A URL of a database', () => {
+  it('is refused when it asks for what is not known, lest a connection is less safe than was meant', () => {
+    const url = `//shop:${SECRET}@db.example/shop`;
+    for (const query of [
+      'ssl=true',
+      'sslMode=verify-full',
+      'sslmode=Verify-Full',
+      'sslmode=',
+      '__proto__=x',
+    ]) {
+      expect(() => postgres({ url: `postgres:${url}?${query}` }), query)
+        .to.throw(TypeError, /^Cannot use option url of postgres: /)
+        .with.property('message')
+        .that.does.not.include(SECRET);
+    }
+    for (const mode of ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full']) {
+      postgres({ url: `postgres:${url}?sslmode=${mode}&host=other&application_name=a&options=-c` });
+    }
+    expect(() => mysql({ url: `mysql:${url}?ssl-mode=REQUIRED` })).to.throw(TypeError, 'ssl-mode');
+  });
+
+  it('may have any part encoded, and is refused when that is wrong', async () => {
+    const made = (await postgres({ url: 'postgres://%2Frun%2Fpg/a%20shop' })) as Driver;
+    expect(made.where).to.equal('/run/pg:5432/a shop');
+    for (const driver of [postgres, mysql]) {
+      const name = driver === mysql ? 'mysql' : 'postgres';
+      expect(() => driver({ url: `${name}://shop:100%@db.example/shop` }))
+        .to.throw(TypeError, `Cannot use option url of ${name}: its password has a '%'`)
+        .with.property('message')
+        .that.does.not.include('100');
+    }
+  });
+});
+
+describe('What is said about an option', () => {
+  it('has nothing of a secret in it', () => {
+    for (const driver of [postgres, mysql]) {
+      for (const options of [{ password: [SECRET] }, { url: { SECRET } }, { ssl: SECRET }]) {
+        expect(() => driver(options as never))
+          .to.throw(TypeError, `Cannot use option ${Object.keys(options)[0]}`)
+          .with.property('message')
+          .that.does.not.include(SECRET);
+      }
+    }
   });
 });
 

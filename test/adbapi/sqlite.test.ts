@@ -50,6 +50,37 @@ describe('The sqlite driver', function () {
     return pool;
   }
 
+  it('columns and parameters may have the names that every object has', async () => {
+    const pool = open({ filename: ':memory:' });
+    const [row] = await pool.runQuery(`select x'01' as "__proto__", 2 as "constructor"`);
+    expect(Object.keys(row ?? {})).to.deep.equal(['__proto__', 'constructor']);
+    expect(Object.getPrototypeOf(row)).to.equal(Object.prototype);
+    const missing = await failureOf(pool.runQuery('select :constructor', {}));
+    expect(missing.message).to.include('Missing named parameter');
+    const given = await pool.runQuery('select :constructor as it', { constructor: 1 });
+    expect(given).to.deep.equal([{ it: 1 }]);
+  });
+
+  it('a stream that is cut off in the middle of a page does not keep a database in memory busy', async () => {
+    const pool = open({ filename: ':memory:' });
+    await pool.runOperation('create table t (n)');
+    const rows = `with recursive c(n) as (select 1 union all select n + 1 from c where n < 3000000)
+      select n from c where n < 3 or n > 2999000`;
+    let cut = (): void => {};
+    const cutting = pool.runInteraction(async (tx) => {
+      const stream = tx.stream(rows, [], { pageSize: 2 });
+      await stream.next();
+      await stream.next();
+      const last = stream.next();
+      setImmediate(() => cut());
+      await last;
+    });
+    cut = () => cutting.cancel();
+    await failureOf(cutting);
+    await pool.runOperation('insert into t values (1)');
+    expect(await pool.runQuery('select n from t')).to.deep.equal([{ n: 1 }]);
+  });
+
   async function failureOf(thenable: PromiseLike<unknown>): Promise<Error> {
     try {
       await thenable;
@@ -352,6 +383,14 @@ describe('The sqlite driver', function () {
       const cases: ReadonlyArray<readonly [Record<string, unknown>, RegExp]> = [
         [{}, /option filename is missing: expected a path or ':memory:'/],
         [{ filename: 5 }, /option filename of sqlite: 5: expected a path/],
+        [
+          { filename: ':memory:', constructor: 'x' },
+          /option constructor of sqlite: unknown; known are filename, readonly/,
+        ],
+        [
+          JSON.parse('{ "filename": ":memory:", "__proto__": {} }'),
+          /option __proto__ of sqlite: unknown; known are filename, readonly/,
+        ],
         [
           { filename: ':memory:', file: 'x' },
           /option file of sqlite: unknown; known are filename, readonly/,

@@ -4,6 +4,7 @@ import {
   ConnectionBusy,
   ConnectionLost,
   ConnectionPool,
+  type RowStream,
   StatementTimeout,
   type Transaction,
   TransactionDone,
@@ -320,13 +321,78 @@ describe('Interactions', () => {
     });
   });
 
+  it('does not call the function of one that was cancelled, though it could begin after all', async () => {
+    const { driver, pool, log } = make({}, { cancels: true });
+    const begin = new Deferred<never[]>();
+    driver.answer = (sql) => (sql === 'begin' ? begin : []);
+    let called = false;
+    const interaction = pool.runInteraction(() => {
+      called = true;
+    });
+    const call = outcome(interaction);
+    await settle();
+    interaction.cancel();
+    begin.callback([]);
+    await settle();
+    expect(call.error).to.be.instanceOf(CancelledError);
+    expect(called).to.equal(false);
+    expect(log()).to.deep.equal(['begin', 'rollback']);
+    expect(pool.stats()).to.include({ busy: 0, open: 1 });
+  });
+
   describe('runInteractionWith()', () => {
+    it('leaves no timer behind when its function ends in time', async () => {
+      const { pool } = make({ cp_idle_timeout: null, cp_max_lifetime: null, cp_watchdog: null });
+      await pool.runInteractionWith({ timeout: 1000 }, (tx) => tx.execute('a'));
+      expect(clock.getDelayedCalls()).to.deep.equal([]);
+    });
+
+    it('counts a conflict in a savepoint, whatever its function made of it', async () => {
+      const { driver, pool } = make();
+      let calls = 0;
+      driver.answer = (sql) => {
+        if (sql === 'update' && calls === 1) throw new FakeError('deadlock', 'retry');
+        return [];
+      };
+      const done = pool.runInteractionWith({ retries: 1 }, async (tx) => {
+        calls += 1;
+        await tx
+          .savepoint((inner) => inner.execute('update'))
+          .addErrback(() => {
+            throw new Error('my own');
+          });
+        return calls;
+      });
+      const call = outcome(done);
+      await settle();
+      await pass(clock, 1);
+      expect(call.value).to.equal(2);
+    });
+
     it('passes isolation and read-only on', async () => {
       const { pool, log } = make();
       await pool.runInteractionWith({ isolation: 'serializable', readOnly: true }, (tx) =>
         tx.execute('x'),
       );
       expect(log()[0]).to.equal('begin serializable read only');
+    });
+
+    it('throws for options that cannot be, of which some become part of a statement', () => {
+      const { pool } = make();
+      const wrong: [object, string][] = [
+        [{ isolation: 'serializable; drop table guests' }, 'isolation'],
+        [{ isolation: 'toString' }, 'isolation'],
+        [{ readOnly: 'no' }, 'readOnly'],
+        [{ retries: -1 }, 'retries'],
+        [{ retries: Number.NaN }, 'retries'],
+        [{ timeout: -1 }, 'timeout'],
+      ];
+      for (const [options, name] of wrong) {
+        expect(() => pool.runInteractionWith(options, () => 1)).to.throw(
+          `Cannot use option ${name}`,
+        );
+      }
+      expect(pool.stats().open).to.equal(0);
     });
 
     it('rolls back after its timeout, even when the function never ends', async () => {
@@ -438,7 +504,7 @@ describe('Interactions', () => {
     });
 
     it('can be cancelled while it waits to do it again', async () => {
-      const { driver, pool } = make({ cp_retry_delay: 1 });
+      const { driver, pool, log } = make({ cp_retry_delay: 1 });
       driver.answer = (sql) => {
         if (sql === 'update') throw new FakeError('deadlock', 'retry');
         return [];
@@ -454,6 +520,7 @@ describe('Interactions', () => {
       await pass(clock, 10);
       expect(call.error).to.be.instanceOf(CancelledError);
       expect(calls).to.equal(1);
+      expect(log().filter((line) => line === 'begin')).to.have.length(1);
     });
   });
 
@@ -522,6 +589,53 @@ describe('Interactions', () => {
       expect(log().at(-1)).to.equal('rollback');
     });
 
+    it('commits nothing, either, when that was within another one', async () => {
+      const { driver, pool, log } = make();
+      const broken = new FakeError('no such savepoint');
+      driver.answer = (sql) => {
+        if (sql === 'rollback to strand_2') throw broken;
+        return [];
+      };
+      const call = outcome(
+        pool.runInteraction((tx) =>
+          tx.savepoint(async (outer) => {
+            const inner = outer.savepoint(() => {
+              throw new Error('undo');
+            });
+            await inner.addErrback(() => {});
+          }),
+        ),
+      );
+      await settle();
+      expect(call.error).to.equal(broken);
+      expect(log().at(-1)).to.equal('rollback');
+    });
+
+    it('undoes what it did when it is cancelled, and calls nothing when that was before it began', async () => {
+      const { driver, pool, log } = make();
+      const begun = new Deferred<never[]>();
+      driver.answer = (sql) => (sql === 'savepoint strand_1' && !begun.called ? begun : []);
+      let calls = 0;
+      await pool.runInteraction(async (tx) => {
+        const early = outcome(cancelled(tx.savepoint(() => ++calls)));
+        expect(early.error).to.be.instanceOf(CancelledError);
+        begun.callback([]);
+        await settle();
+        const never = new Deferred<void>();
+        const late = tx.savepoint(async (inner) => {
+          await inner.execute('a');
+          await never;
+        });
+        await settle();
+        expect(outcome(cancelled(late)).error).to.be.instanceOf(CancelledError);
+        await settle();
+      });
+      expect(calls).to.equal(0);
+      const part = ['savepoint strand_1', 'rollback to strand_1'];
+      const other = ['savepoint strand_1', 'a', 'rollback to strand_1'];
+      expect(log()).to.deep.equal(['begin', ...part, ...other, 'commit']);
+    });
+
     it('two at once are a mistake that is told', async () => {
       const { pool } = make();
       const gate = new Deferred<void>();
@@ -557,6 +671,43 @@ describe('Interactions', () => {
         expect(tx.fetchall()).to.deep.equal([{ n: 4 }]);
         expect([tx.fetchone(), tx.fetchmany(3)]).to.deep.equal([null, []]);
       });
+    });
+
+    it('gives the rows of the last result one by one, a few at a time, or the rest', async () => {
+      const { driver, pool } = make();
+      const rows = Array.from({ length: 6 }, (_, n) => ({ n }));
+      driver.answer = (sql) => (sql === 'select' ? rows : []);
+      await pool.runInteraction(async (tx) => {
+        expect(tx.fetchone()).to.equal(null);
+        await tx.execute('select');
+        expect(tx.fetchone()).to.deep.equal({ n: 0 });
+        expect(tx.fetchmany()).to.deep.equal([{ n: 1 }]);
+        expect(tx.fetchmany(2)).to.deep.equal([{ n: 2 }, { n: 3 }]);
+        expect(tx.fetchmany(-1)).to.deep.equal([]);
+        expect(tx.fetchall()).to.deep.equal([{ n: 4 }, { n: 5 }]);
+        expect(tx.fetchall()).to.deep.equal([]);
+        expect(tx.fetchone()).to.equal(null);
+        await tx.execute('select');
+        expect(tx.fetchone()).to.deep.equal({ n: 0 });
+      });
+    });
+
+    it('a time limit that cannot be is refused, and nothing runs', async () => {
+      const { driver, pool, log } = make();
+      for (const timeout of [-1, Number.NaN, Number.POSITIVE_INFINITY, '1']) {
+        const options = { timeout: timeout as number };
+        const wrong =
+          timeout === -1 || timeout === Number.POSITIVE_INFINITY ? RangeError : TypeError;
+        expect(outcome(pool.runQuery('a', [], options)).error).to.be.instanceOf(wrong);
+        expect(outcome(pool.runOperation('a', [], options)).error).to.be.instanceOf(wrong);
+        await pool.runInteraction((tx) => {
+          expect(outcome(tx.execute('a', [], options)).error).to.be.instanceOf(wrong);
+        });
+        expect(() => pool.runInteractionWith(options, () => 1)).to.throw(wrong, 'timeout');
+      }
+      expect(log()).to.not.include('a');
+      expect(pool.stats()).to.include({ busy: 0, open: 1 });
+      expect(driver.connections).to.have.length(1);
     });
 
     it('executemany() runs a statement for each set, and fires with how many rows changed', async () => {
@@ -733,6 +884,184 @@ describe('Interactions', () => {
       ]);
     });
 
+    it('that its function left open is ended when an interaction fails, and whoever reads on hears of it', async () => {
+      const { driver, pool, log } = streaming({ cp_page_size: 2 });
+      const wrong = new Error('no more');
+      let left: RowStream | undefined;
+      const undone = outcome(
+        pool.runInteraction(async (tx) => {
+          left = tx.stream('select');
+          await left.next();
+          throw wrong;
+        }),
+      );
+      await settle();
+      expect(undone.error).to.equal(wrong);
+      const ended = ['begin', 'select', 'open 2', 'page', 'close pages', 'rollback'];
+      expect(log()).to.deep.equal(ended);
+      // Somebody else has the connection by now, and a stream of their own.
+      const gate = new Deferred<void>();
+      const other = outcome(
+        pool.runInteraction(async (tx) => {
+          const stream = tx.stream('select');
+          await stream.next();
+          await gate;
+          await stream.close();
+        }),
+      );
+      await settle();
+      const late = await left?.next().catch((error: unknown) => error);
+      expect(late).to.be.instanceOf(TransactionDone);
+      await left?.close();
+      gate.callback();
+      await settle();
+      expect(other.error).to.equal(undefined);
+      expect(other.pending).to.equal(false);
+      expect(driver.connections.map(({ destroyed }) => destroyed)).to.deep.equal([false]);
+    });
+
+    it('that was read when an interaction ran out of time does no harm to the next one', async () => {
+      const { driver, pool, log } = streaming({ cp_page_size: 2 });
+      const gate = new Deferred<void>();
+      let seen: unknown;
+      const late = outcome(
+        pool.runInteractionWith({ timeout: 1 }, async (tx) => {
+          try {
+            for await (const row of tx.stream<{ n: number }>('select')) if (row.n === 1) await gate;
+          } catch (error) {
+            seen = error;
+          }
+        }),
+      );
+      await settle();
+      await pass(clock, 1);
+      expect(late.error).to.be.instanceOf(StatementTimeout);
+      expect(log().slice(-2)).to.deep.equal(['close pages', 'rollback']);
+      driver.answer = () => new Deferred<never>();
+      const next = outcome(pool.runQuery('slow'));
+      gate.callback();
+      await settle();
+      expect(seen).to.be.instanceOf(TransactionDone);
+      expect(next.pending).to.equal(true);
+      expect(driver.connections[0]?.destroyed).to.equal(false);
+      driver.connections[0]?.break();
+    });
+
+    it('that its function forgot keeps an interaction from committing, and the connection is as before', async () => {
+      for (const run of ['runInteraction', 'runWithConnection'] as const) {
+        const { driver, pool, log } = streaming();
+        const done = outcome(
+          pool[run](async (cursor: Transaction | Connection) => {
+            if ('autocommit' in cursor) cursor.autocommit = true;
+            await cursor.stream('select', [], { pageSize: 2 }).next();
+          }),
+        );
+        await settle();
+        expect(done.error).to.be.instanceOf(ConnectionBusy);
+        expect(log()).to.include('close pages');
+        expect(pool.stats()).to.include({ busy: 0, open: 1 });
+        await pool.runWithConnection((connection) => connection.execute('other'));
+        expect(driver.connections).to.have.length(1);
+      }
+    });
+
+    it('that cp_openfun left open is ended', async () => {
+      const { pool, log } = streaming({
+        cp_openfun: async (connection: Connection) => {
+          await connection.stream('select', [], { pageSize: 2 }).next();
+        },
+      });
+      await pool.runInteraction((tx) => tx.execute('a'));
+      const opened = ['select', 'open 2', 'page', 'close pages'];
+      expect(log()).to.deep.equal([...opened, 'begin', 'a', 'commit']);
+    });
+
+    it('that cannot be ended in time costs the connection, not the one who waits for it', async () => {
+      const { driver, pool } = streaming({ cp_connect_timeout: 2 });
+      const never = new Deferred<never>();
+      const undone = outcome(
+        pool.runInteraction(async (tx) => {
+          const connection = driver.connections[0];
+          if (connection !== undefined) {
+            connection.stream = async () => ({ next: () => [{ n: 1 }], close: () => never });
+          }
+          await tx.stream('select').next();
+          throw new Error('no more');
+        }),
+      );
+      await settle();
+      expect(undone.pending).to.equal(true);
+      await pass(clock, 2);
+      expect(undone.error?.message).to.equal('no more');
+      expect(driver.connections[0]?.destroyed).to.equal(true);
+    });
+
+    it('two at once: the second fails with ConnectionBusy, the first goes on', async () => {
+      const { driver, pool } = streaming({ cp_page_size: 2 });
+      const seen = await pool.runInteraction(async (tx) => {
+        const first = tx.stream<{ n: number }>('select');
+        const second = tx.stream('select');
+        const [one, two] = await Promise.allSettled([first.next(), second.next()]);
+        const rest: number[] = [];
+        for await (const { n } of first) rest.push(n);
+        return [one.status, two.status === 'rejected' ? two.reason : two.status, rest];
+      });
+      expect(seen[0]).to.equal('fulfilled');
+      expect(seen[1]).to.be.instanceOf(ConnectionBusy);
+      expect(seen[2]).to.deep.equal([1, 2, 3, 4]);
+      expect(driver.connections[0]?.destroyed).to.equal(false);
+    });
+
+    it('does not begin when its turn comes after the end of its transaction', async () => {
+      const { driver, pool, log } = streaming();
+      const gate = new Deferred<never[]>();
+      driver.answer = (sql) => (sql === 'slow' ? gate : rows);
+      const late: Promise<unknown>[] = [];
+      const undone = outcome(
+        pool.runInteraction((tx) => {
+          tx.execute('slow').addErrback(() => {});
+          const next = tx.stream('select').next();
+          late.push(next.catch((error: unknown) => error));
+          throw new Error('no more');
+        }),
+      );
+      await settle();
+      gate.callback([]);
+      await settle();
+      expect(undone.error?.message).to.equal('no more');
+      expect(await late[0]).to.be.instanceOf(TransactionDone);
+      expect(log()).to.deep.equal(['begin', 'slow', 'rollback']);
+      expect(driver.connections[0]?.destroyed).to.equal(false);
+    });
+
+    it('does not begin in a transaction that the database has ended by itself', async () => {
+      const { driver, pool, log } = streaming();
+      const call = outcome(
+        pool.runInteraction(async (tx) => {
+          const [connection] = driver.connections;
+          if (connection) connection.inTransaction = false;
+          await tx.stream('select').next();
+        }),
+      );
+      await settle();
+      expect(call.error).to.be.instanceOf(TransactionDone);
+      expect(log()).to.deep.equal(['begin']);
+    });
+
+    it('throws at once for what cannot be a statement, parameters, or the size of a page', async () => {
+      const { pool } = streaming();
+      const stream = pool.stream as (...args: unknown[]) => unknown;
+      expect(() => stream.call(pool, 5)).to.throw(TypeError, 'Cannot run 5');
+      expect(() => stream.call(pool, 'select', 5)).to.throw(TypeError, 'Cannot bind a number');
+      for (const pageSize of [0, -1, 1.5, Number.POSITIVE_INFINITY]) {
+        expect(() => pool.stream('select', [], { pageSize })).to.throw(RangeError, 'pageSize');
+      }
+      expect(() => pool.stream('select', [], { pageSize: Number.NaN })).to.throw(TypeError);
+      await pool.runInteraction((tx) => {
+        expect(() => tx.stream('select', [], { pageSize: 0 })).to.throw(RangeError, 'pageSize');
+      });
+    });
+
     it('toObservable() waits with the next row until the one before is done with', async () => {
       const { pool, log } = streaming({ cp_page_size: 2 });
       const gates: Deferred<string>[] = [];
@@ -780,3 +1109,9 @@ describe('Interactions', () => {
     });
   });
 });
+
+/** The same, cancelled. */
+function cancelled<T>(deferred: Deferred<T>): Deferred<T> {
+  deferred.cancel();
+  return deferred;
+}

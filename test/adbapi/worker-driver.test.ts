@@ -56,6 +56,23 @@ describe('WorkerDriver', function () {
     throw new Error('Expected a failure');
   }
 
+  it('resets what the last user of a connection may have left behind, where the library can', async () => {
+    const pool = make({}, { open: 'connectResetting' });
+    expect(await valueFrom(pool, 'resets')).to.equal(0);
+    await pool.runInteraction((tx) => tx.execute('echo'));
+    expect(await valueFrom(pool, 'resets')).to.equal(1);
+  });
+
+  it('throws for a number of threads or statements that cannot be', () => {
+    const made = { name: 'words', where: 'here', module: MODULE, options: {} };
+    for (const name of ['pipeline', 'stragglers', 'maxConnections']) {
+      for (const value of [0, -1, 1.5, Number.POSITIVE_INFINITY]) {
+        expect(() => new WorkerDriver({ ...made, [name]: value })).to.throw(RangeError, name);
+      }
+      expect(() => new WorkerDriver({ ...made, [name]: '1' })).to.throw(TypeError, name);
+    }
+  });
+
   it('runs a library in a thread of its own, whose functions may block or return promises', async () => {
     const pool = make();
     expect(await valueFrom(pool, 'thread')).to.be.above(0);

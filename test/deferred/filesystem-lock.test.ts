@@ -66,6 +66,14 @@ describe('DeferredFilesystemLock', () => {
     expect(lock.clean).to.equal(true);
   });
 
+  it('lock() is not held up by what a process of the same number left when it died', () => {
+    for (let i = 0; i < 500; i++) writeFileSync(`${name}.${process.pid}.${i}`, '');
+    const lock = new DeferredFilesystemLock(name, clock);
+    expect(lock.lock()).to.equal(true);
+    expect(readdirSync(directory)).to.have.length(501);
+    lock.unlock();
+  });
+
   it('lock() leaves alone a file that is no lock', () => {
     writeFileSync(name, 'precious');
     expect(new DeferredFilesystemLock(name, clock).lock()).to.equal(false);

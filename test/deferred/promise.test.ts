@@ -279,6 +279,16 @@ describe('Deferred and promises', () => {
     expect(errorOf(new Deferred().cancelOn(controller.signal))).to.be.instanceOf(CancelledError);
   });
 
+  it('a signal goes on to cancel the others when one that depended on it is done', () => {
+    const controller = new AbortController();
+    const done = new Deferred<number>().cancelOn(controller.signal);
+    const others = [new Deferred(), new Deferred()].map((d) => d.cancelOn(controller.signal));
+    done.callback(1);
+    controller.abort();
+    for (const other of others) expect(errorOf(other)).to.be.instanceOf(CancelledError);
+    expect(done.result).to.equal(1);
+  });
+
   describe('cancelOn()', () => {
     it('cancels when the signal is aborted, at once if it is', () => {
       const controller = new AbortController();

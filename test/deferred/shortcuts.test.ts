@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import {
   Deferred,
+  DeferredLock,
   execute,
   FAILURE,
   Failure,
@@ -56,6 +57,18 @@ describe('Shortcuts', () => {
     const rejected = maybeDeferred(() => Promise.reject(boom));
     await rejected.then(null, () => {});
     expect(errorOf(rejected)).to.equal(boom);
+  });
+
+  it('maybeDeferred() fails, rather than throws, for a result whose `then` cannot be looked at', () => {
+    const result = Object.defineProperty({}, 'then', {
+      get() {
+        throw new RangeError('look away');
+      },
+    });
+    expect(errorOf(maybeDeferred(() => result))).to.be.instanceOf(RangeError);
+    const lock = new DeferredLock();
+    expect(errorOf(lock.run(() => result))).to.be.instanceOf(RangeError);
+    expect(lock.locked).to.equal(false);
   });
 
   it('passthru() returns what it gets; SUCCESS and FAILURE are what DeferredList says', () => {

@@ -191,6 +191,16 @@ describe('DeferredSemaphore', () => {
     expect(() => semaphore.release()).to.throw(NotAcquiredError, 'DeferredSemaphore');
   });
 
+  it('with any number of tokens lets in whoever comes, and counts who has one', async () => {
+    const semaphore = new DeferredSemaphore(Number.POSITIVE_INFINITY);
+    expect(await semaphore.run(() => 5)).to.equal(5);
+    expect(() => semaphore.release()).to.throw(NotAcquiredError);
+    semaphore.acquire();
+    semaphore.release();
+    expect(() => semaphore.release()).to.throw(NotAcquiredError);
+    expect(semaphore.tokens).to.equal(Number.POSITIVE_INFINITY);
+  });
+
   it('needs a whole number of tokens from 1 on', () => {
     for (const tokens of [0, -1, 1.5, Number.NaN]) {
       expect(() => new DeferredSemaphore(tokens)).to.throw(RangeError, `${tokens} tokens`);
@@ -311,6 +321,18 @@ describe('DeferredQueue', () => {
     queue.put(1);
     queue.put(2);
     expect([b.result, c.result]).to.deep.equal([1, 2]);
+  });
+
+  it('many that left the line are not counted, nor more than once', () => {
+    const queue = new DeferredQueue<number>(undefined, 40);
+    const gone = Array.from({ length: 40 }, () => queue.get());
+    for (const each of gone) {
+      each.addErrback(() => {});
+      each.cancel();
+    }
+    for (let i = 0; i < 40; i++) queue.get();
+    expect(() => queue.get()).to.throw(QueueUnderflow, '40 others do');
+    expect(queue.waiting).to.have.length(40);
   });
 
   it('a cancelled get() that was passed over is not counted any more', () => {

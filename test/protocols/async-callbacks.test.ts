@@ -32,6 +32,19 @@ class Int8 extends Int8StringReceiver {
   override stringReceived = fails;
 }
 
+class LongString extends Int8StringReceiver {
+  override MAX_LENGTH = 4;
+  override lengthLimitExceeded = fails;
+}
+class LongLine extends LineReceiver {
+  override MAX_LENGTH = 4;
+  override lineLengthExceeded = fails;
+}
+class LongOnlyLine extends LineOnlyReceiver {
+  override MAX_LENGTH = 4;
+  override lineLengthExceeded = fails;
+}
+
 describe('An async callback of a receiver', () => {
   let trap: FailureTrap;
   beforeEach(() => {
@@ -46,6 +59,24 @@ describe('An async callback of a receiver', () => {
     [Netstring, '1:x,'],
     [Int8, '\x01x'],
   ];
+  for (const [Receiver, texts] of [
+    [LongString, ['\x05']],
+    [LongLine, ['12345\r\n']],
+    [LongOnlyLine, ['12345\r\n12345\r\n', '']],
+  ] as const) {
+    it(`costs the connection when it fails, of what is too long: ${Receiver.name}`, async () => {
+      const protocol = new Receiver();
+      const transport = connect(protocol);
+      protocol.paused = true;
+      for (const text of texts) protocol.dataReceived(Buffer.from(text));
+      // Nobody sees what this returns.
+      protocol.resumeProducing();
+      await turn();
+      expect(transport.disconnected).to.equal(true);
+      expect(trap.caught.length).to.be.within(1, 2);
+    });
+  }
+
   for (const [Receiver, text] of cases) {
     it(`costs the connection when it fails: ${Receiver.name}`, async () => {
       const protocol = new Receiver();

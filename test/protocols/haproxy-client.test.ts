@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync, watch, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -261,6 +261,16 @@ describe('Clients that send a PROXY header', () => {
     );
   });
 
+  /** Whether a UNIX socket that was made as `path`, whatever is behind that in the name, listens: __SO_ACCEPTCON is what Linux calls the flag. */
+  function isListening(path: string): boolean {
+    return readFileSync('/proc/net/unix', 'latin1')
+      .split('\n')
+      .some(
+        (line) =>
+          line.includes(path) && (Number.parseInt(line.split(' ')[3] ?? '', 16) & 0x10000) !== 0,
+      );
+  }
+
   /** Runs HAProxy between a UNIX socket, `front`, and a server of ours. */
   async function withHAProxy(
     test: Mocha.Context,
@@ -294,14 +304,12 @@ backend back
 `,
         );
         const front = join(folder, 'front');
-        // The socket gets this name when it listens.
-        const watcher = watch(folder);
         child = spawn(HAPROXY, ['-db', '-f', join(folder, 'haproxy.cfg')], { stdio: 'ignore' });
-        while (!existsSync(front)) {
-          await Promise.race([once(watcher, 'change'), once(child, 'exit')]);
+        // The socket has its name some time before it listens.
+        while (!existsSync(front) || !isListening(front)) {
           if (child.exitCode !== null) throw new Error(`HAProxy ended with ${child.exitCode}`);
+          await new Promise(setImmediate);
         }
-        watcher.close();
         await use(front);
       });
     } finally {

@@ -212,6 +212,19 @@ describe('HAProxyWrappingFactory', () => {
     expect(built?.calls).to.deep.equal(['hello', '!']);
   });
 
+  it('goes on reading when the protocol pauses and goes on at once', async () => {
+    inner.protocol = class extends Inner {
+      override connectionMade(): void {
+        this.transport.pauseProducing();
+        this.transport.resumeProducing();
+      }
+    };
+    connect().dataReceived(Buffer.concat([HEADER, Buffer.from('hello')]));
+    expect(inner.built[0]?.calls).to.deep.equal(['hello']);
+    await Promise.resolve();
+    expect(transport.producerState).to.equal('producing');
+  });
+
   it('drops what came with the header when the protocol closes at once', () => {
     inner.protocol = class extends Inner {
       override connectionMade(): void {

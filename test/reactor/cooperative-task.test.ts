@@ -269,6 +269,18 @@ describe('CooperativeTask', () => {
     expect(trap.caught.map(({ failure }) => failure.getErrorMessage())).to.deep.equal(['unheard']);
   });
 
+  it('fails when what it iterates gives something that is no step, now or later', async () => {
+    const cooperator = stepwise();
+    for (const next of [() => undefined, async () => 7]) {
+      const done = cooperator.cooperate({ next } as never).whenDone();
+      steps(1);
+      await turn();
+      const failure = failureResultOf(done, TypeError);
+      expect(failure.getErrorMessage()).to.match(/^Cannot take a step: the iterator gave /);
+    }
+    expect(clock.getDelayedCalls()).to.deep.equal([]);
+  });
+
   it('may be ended by another that has ended', () => {
     const cooperator = stepwise();
     const first = cooperator.cooperate(naming('a', 0));

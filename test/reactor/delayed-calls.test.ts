@@ -142,6 +142,25 @@ describe('DelayedCallQueue', () => {
       expect(bench.log).to.deep.equal(['r', 'q']);
     });
 
+    it('runDue() keeps the other held calls right whichever of them is taken out', () => {
+      const made: DelayedCall[] = [];
+      bench.queue.callLater(0, () => {
+        for (const name of ['p', 'q', 'r', 's']) made.push(bench.later(0, name));
+      });
+      bench.queue.callLater(0.5, () => {
+        const [p, , , s] = made;
+        // The last takes the place of the first, and is then taken out of there.
+        p?.cancel();
+        s?.cancel();
+      });
+      bench.now = 0;
+      bench.queue.runDue(1, () => {});
+      expect(made.map((call) => call.active())).to.deep.equal([false, true, true, false]);
+      bench.runAt(1);
+      expect(bench.log).to.deep.equal(['q', 'r']);
+      expect(bench.queue.size).to.equal(0);
+    });
+
     it('runDue() hands on what a call throws and runs the others', () => {
       const failed: unknown[] = [];
       const call = bench.queue.callLater(0, () => {
@@ -379,6 +398,17 @@ describe('DelayedCallQueue', () => {
         }),
       );
     });
+  });
+
+  it('keeps the order when what fills a gap is earlier than what is above the gap', () => {
+    // By slots of the heap: the last call, 10, is below 1; the one that is cancelled, 101, is below 100.
+    const times = [0, 100, 1, 2, 3, 101, 102, 103, 104, 10];
+    const calls = times.map((time) => bench.later(time, time));
+    calls[5]?.cancel();
+    bench.runAt(50);
+    expect(bench.log).to.deep.equal([0, 1, 2, 3, 10]);
+    bench.runAt(200);
+    expect(bench.log.slice(5)).to.deep.equal([100, 102, 103, 104]);
   });
 
   it('behaves as a sorted list would, whatever is done to it', () => {

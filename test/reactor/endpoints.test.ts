@@ -332,6 +332,19 @@ describe('Endpoints', () => {
       reactor.hosts.set('example.com', ['2001:db8::1', '10.0.0.1', '10.0.0.2']);
     });
 
+    it('connect() fails with RangeError for times that are none, before anything is looked up', () => {
+      for (const seconds of [-1, Number.NaN, Number.POSITIVE_INFINITY]) {
+        for (const options of [{ timeout: seconds }, { attemptDelay: seconds }]) {
+          const endpoint = new HostnameEndpoint(reactor, 'example.com', 80, options);
+          failureResultOf(endpoint.connect(factory), RangeError);
+        }
+        const six = new TCP6ClientEndpoint(reactor, 'example.com', 80, { timeout: seconds });
+        failureResultOf(six.connect(factory), RangeError);
+      }
+      expect(tried()).to.deep.equal([]);
+      expect(reactor.getDelayedCalls()).to.deep.equal([]);
+    });
+
     it('connect() tries the addresses in order, one more every 0.3 seconds, and gives none up', () => {
       const connected = new HostnameEndpoint(reactor, 'example.com', 80).connect(factory);
       expect(tried()).to.deep.equal(['2001:db8::1']);

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { type Failure, setUnhandledFailureHandler } from '../../src/deferred/index.ts';
+import { Deferred, type Failure, setUnhandledFailureHandler } from '../../src/deferred/index.ts';
 import { IPv4Address } from '../../src/reactor/address.ts';
 import {
   ConnectionAborted,
@@ -231,6 +231,25 @@ describe('connectedServerAndClient()', () => {
       expect(unhandled).to.deep.equal([error]);
       expect(server.reasons).to.deep.equal([TypeError]);
       expect(client.reasons).to.deep.equal([ConnectionDone]);
+    } finally {
+      setUnhandledFailureHandler(previous);
+    }
+  });
+
+  it('every end in good order that nobody handles is reported, not the first one only', async () => {
+    const unhandled: unknown[] = [];
+    const previous = setUnhandledFailureHandler((failure) => unhandled.push(failure.type));
+    try {
+      for (let i = 0; i < 2; i++) {
+        const [client, server, pump] = connectedServerAndClient(Noting, Noting);
+        server.connectionLost = (reason) => {
+          new Deferred<void>().errback(reason);
+        };
+        client.transport.loseConnection();
+        pump.flush();
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      expect(unhandled).to.deep.equal([ConnectionDone, ConnectionDone]);
     } finally {
       setUnhandledFailureHandler(previous);
     }

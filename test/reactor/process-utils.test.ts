@@ -1,11 +1,13 @@
-import { realpathSync } from 'node:fs';
+import { mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import { CancelledError, type Deferred, Failure } from '../../src/deferred/index.ts';
 import { LibuvReactor, ProcessTerminated } from '../../src/reactor/index.ts';
 import { spawnProcess } from '../../src/reactor/libuv/process.ts';
 import type {
   IProcessProtocol,
+  ProcessTransport,
   ReactorProcess,
   SpawnProcessOptions,
 } from '../../src/reactor/process-interfaces.ts';
@@ -133,6 +135,33 @@ describe('Running a program for its outcome', () => {
       expect(await failureOf(deferred)).to.be.instanceOf(CancelledError);
       // Without a shutdown to end it, only the kill can.
       while (libuv.openCount > 0) await libuv.iterate();
+    });
+
+    it('lets go of the output when it is cancelled after the program has ended, whoever still has it', async () => {
+      const folder = mkdtempSync(join(tmpdir(), 'strand-'));
+      const pidFile = join(folder, 'pid');
+      let transport: ProcessTransport | undefined;
+      const watching: ReactorProcess = {
+        spawnProcess(...args) {
+          transport = reactor.spawnProcess(...args);
+          return transport;
+        },
+      };
+      // The sleeper inherits the pipes, and is no longer of the program's tree.
+      const deferred = getProcessOutput('sh', ['-c', 'sleep 1000 & echo $! > "$0"', pidFile], {
+        reactor: watching,
+      });
+      while (transport?.pid !== null) await libuv.iterate();
+      const sleeper = Number(readFileSync(pidFile, 'utf8'));
+      try {
+        expect(libuv.openCount).to.equal(1);
+        deferred.cancel();
+        expect(await failureOf(deferred)).to.be.instanceOf(CancelledError);
+        while (libuv.openCount > 0) await libuv.iterate();
+      } finally {
+        process.kill(sleeper);
+        rmSync(folder, { recursive: true });
+      }
     });
 
     it('refuses a limit that makes no sense', () => {

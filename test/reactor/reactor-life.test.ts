@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { Deferred } from '../../src/deferred/index.ts';
+import { Deferred, succeed } from '../../src/deferred/index.ts';
 import {
   LibuvReactor,
   ReactorAlreadyRunning,
@@ -7,6 +7,7 @@ import {
   ReactorNotRunning,
   TriggerNotFound,
 } from '../../src/reactor/index.ts';
+import type { StreamConnection } from '../../src/reactor/stream-connection.ts';
 import { FailureTrap } from '../support/recorder.ts';
 
 /** One turn of the loop. */
@@ -92,6 +93,75 @@ describe('The life of a reactor', () => {
       expect(reactor.running).to.equal(false);
       await runAndStop();
       expect(shutdowns).to.equal(1);
+    });
+
+    it('start-up triggers that waited for a `before` which came after the end do not run', async () => {
+      const ready = new Deferred<void>();
+      let ran = 0;
+      reactor.addSystemEventTrigger('before', 'startup', () => ready);
+      reactor.addSystemEventTrigger('during', 'startup', () => {
+        ran += 1;
+      });
+      reactor.callWhenRunning(() => {
+        ran += 1;
+      });
+      await runAndStop();
+      ready.callback(undefined);
+      expect(ran).to.equal(0);
+      expect(reactor.running).to.equal(false);
+    });
+
+    it('crash() during a shutdown that waits calls the rest of it off, also for the next run()', async () => {
+      const wait = new Deferred<void>();
+      const events: string[] = [];
+      reactor.addSystemEventTrigger('before', 'shutdown', () => wait);
+      reactor.addSystemEventTrigger('during', 'shutdown', () => events.push('during'));
+      const first = reactor.run(false);
+      reactor.stop();
+      await turn();
+      reactor.crash();
+      await first;
+      const second = reactor.run(false);
+      wait.callback(undefined);
+      await turn();
+      expect(events).to.deep.equal([]);
+      expect([reactor.running, reactor.closing]).to.deep.equal([true, false]);
+      reactor.stop();
+      await second;
+      expect(events).to.deep.equal(['during']);
+    });
+
+    it('a connection or a port that is made while all is being closed is closed as well', async () => {
+      const held = new Deferred<void>();
+      reactor.opened({ close: () => held });
+      const running = reactor.run(false);
+      reactor.stop();
+      await turn();
+      expect(reactor.closing).to.equal(true);
+      let disconnected = 0;
+      const connection = {
+        disconnect() {
+          disconnected += 1;
+          reactor.connectionClosed(late);
+        },
+      };
+      const late = connection as unknown as StreamConnection; // all that the reactor uses of it
+      reactor.connectionOpened(late);
+      let closed = 0;
+      const latePort = {
+        close: () => {
+          closed += 1;
+          reactor.closed(latePort);
+          return succeed(undefined);
+        },
+      };
+      reactor.opened(latePort);
+      expect([disconnected, closed]).to.deep.equal([0, 0]);
+      await turn();
+      expect([disconnected, closed]).to.deep.equal([1, 1]);
+      held.callback(undefined);
+      reactor.crash();
+      await running;
     });
 
     it('leaves no signal handler behind', async () => {
@@ -269,6 +339,46 @@ describe('The life of a reactor', () => {
       });
       expect(seen).to.deep.equal(['soon', 'moved']);
       expect(reactor.getDelayedCalls()).to.deep.equal([]);
+    });
+
+    it('takes a call that is further off than any timer of Node’s', async () => {
+      const warnings: Error[] = [];
+      const warned = (warning: Error): void => void warnings.push(warning);
+      process.on('warning', warned);
+      try {
+        const call = reactor.callLater(2 ** 31 / 1000, () => {});
+        await turn();
+        await reactor.iterate(0.005);
+        expect(call.active()).to.equal(true);
+        expect(warnings).to.deep.equal([]);
+        call.cancel();
+      } finally {
+        process.off('warning', warned);
+      }
+    });
+
+    it('keeps no timer for a call that was cancelled, once it has been left by crash()', async () => {
+      const timers = (): number =>
+        process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+      const before = timers();
+      const running = reactor.run(false);
+      reactor.callLater(3600, () => {}).cancel();
+      await turn();
+      reactor.crash();
+      await running;
+      expect(timers()).to.equal(before);
+    });
+
+    it('what is due only after the end is still called, if the process lives that long', async () => {
+      const called = new Promise<string>((resolve) => {
+        reactor.addSystemEventTrigger('after', 'shutdown', () => {
+          reactor.callLater(0, () => {});
+          reactor.callLater(0.005, resolve, 'called');
+        });
+      });
+      await runAndStop();
+      expect(reactor.getDelayedCalls()).to.have.length(2);
+      expect(await called).to.equal('called');
     });
 
     it('an error in a call is reported, and the next one runs', async () => {

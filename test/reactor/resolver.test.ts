@@ -28,6 +28,7 @@ import {
   type ResolverOptions,
 } from '../../src/reactor/resolver/index.ts';
 import { DNSServer } from '../support/dns-server.ts';
+import { FailureTrap } from '../support/recorder.ts';
 
 /** What a look-up tells its receiver, in order. */
 class Receiver {
@@ -367,6 +368,28 @@ describe('HostsResolver', () => {
     expect(receiver.calls).to.deep.equal(['began a']);
   });
 
+  it('finds nothing when its fallback throws, which is reported', async () => {
+    const trap = new FailureTrap();
+    try {
+      const fallback: HostnameResolver = {
+        resolveHostName() {
+          throw new RangeError('out of order');
+        },
+      };
+      let error: unknown;
+      await hostsOf(make({ fallback }), 'a').catch((reason) => {
+        error = reason;
+      });
+      expect(error).to.be.instanceOf(DNSLookupError);
+      expect(trap.caught.map(({ failure }) => failure.getErrorMessage())).to.deep.equal([
+        'out of order',
+      ]);
+      expect(clock.getDelayedCalls()).to.deep.equal([]);
+    } finally {
+      trap.restore();
+    }
+  });
+
   it('says once that the file cannot be read, and asks its fallback', async () => {
     const log = new EventLoggingObserver();
     try {
@@ -454,8 +477,10 @@ describe('DNSResolver', () => {
   it('asks no more often than it is told to', async () => {
     const receiver = new Receiver();
     const options = { servers, clock, tryTimeout: 0.05, tries: 1 };
+    const asked = server.asked();
     new DNSResolver(options).resolveHostName(receiver, 'silent.test', 0, ['IPv4']);
-    await receiver.complete;
+    // On a busy machine the time may be over before the server has read the question.
+    await Promise.all([asked, receiver.complete]);
     expect(server.questions).to.deep.equal(['A silent.test']);
   });
 

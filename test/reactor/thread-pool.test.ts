@@ -258,6 +258,14 @@ describe('A pool of threads', () => {
       await until(() => pool.stats().threads === 1);
     });
 
+    it('adjustPoolsize() starts no thread once the pool is stopped', async () => {
+      const pool = threads.startPool(1);
+      expect(await threads.run(pool, 'add', 1, 1)).to.equal(2);
+      await pool.stop();
+      pool.adjustPoolsize(1, 2);
+      expect(pool.stats().threads).to.equal(0);
+    });
+
     it('callInThread() reports what fails', async () => {
       const pool = threads.startPool();
       pool.callInThread(WORK, 'add', 1, 1);

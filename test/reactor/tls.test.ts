@@ -694,7 +694,7 @@ describe('TLS', () => {
       expect(() => reactor.connectSSL('localhost', 1, factory, { ca: 'nobody' })).to.throw(
         TLSError,
       );
-      for (const handshakeTimeout of [0, -1, Number.NaN]) {
+      for (const handshakeTimeout of [0, -1, Number.NaN, Number.POSITIVE_INFINITY]) {
         expect(() => reactor.listenSSL(0, factory, cert, { handshakeTimeout })).to.throw(
           RangeError,
         );

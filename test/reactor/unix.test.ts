@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,6 +11,7 @@ import {
   ConnectionRefusedError,
   clientFromString,
   EndpointSyntaxError,
+  EventLoggingObserver,
   LibuvReactor,
   serverFromString,
   UNIXAddress,
@@ -117,6 +118,37 @@ for (const readMethod of ['onread', 'data'] as const) {
       reactor.connectUNIX(path, new RecordingFactory(() => client), { checkPID: true });
       await client.until(() => client.made);
       expect(client.transport.getPeer()).to.deep.equal(new UNIXAddress(path));
+    });
+
+    it('listenUNIX() with a lock removes a socket that is left, but no file of another kind', () => {
+      writeFileSync(path, 'something of value');
+      writeFileSync(`${path}.lock`, '4194305');
+      expect(() => reactor.listenUNIX(path, new RecordingFactory(), { wantPID: true })).to.throw(
+        CannotListenError,
+        'EADDRINUSE',
+      );
+      expect(readFileSync(path, 'utf8')).to.equal('something of value');
+      expect(existsSync(`${path}.lock`)).to.equal(false);
+    });
+
+    it('a port whose lock somebody has removed, or taken, stops all the same and says so', async () => {
+      const log = new EventLoggingObserver();
+      try {
+        for (const meddle of [
+          () => rmSync(`${path}.lock`),
+          () => writeFileSync(`${path}.lock`, '1'),
+        ]) {
+          const factory = new RecordingFactory();
+          const port = reactor.listenUNIX(path, factory, { wantPID: true });
+          meddle();
+          await port.stopListening();
+          expect(factory.calls).to.include('stop');
+        }
+        expect(log.messages('warn')).to.have.length(2);
+        expect(log.messages('warn')[0]).to.match(/^Cannot unlock .*nobody has it$/);
+      } finally {
+        log.remove();
+      }
     });
 
     it('connectUNIX() fails with BadFileError where there is no socket', async () => {

@@ -9,7 +9,7 @@ import {
 import { adminEndpoint, isPrivate } from '../../src/service/admin/admin.ts';
 import { prometheusText } from '../../src/service/admin/prometheus.ts';
 import { Reporter } from '../../src/service/admin/report.ts';
-import { MultiService, Service } from '../../src/service/index.ts';
+import { capturedLogs, MultiService, Service } from '../../src/service/index.ts';
 import { useBrowser } from '../support/browser.ts';
 import { fixture, killChildren, run, start, type TwistdChild } from '../support/twistd-child.ts';
 
@@ -67,6 +67,49 @@ describe('Reporter', () => {
     ]);
     shop.problem = 'no tea';
     expect(reporter.report().reasons).to.deep.equal(['shop: no tea']);
+  });
+});
+
+describe('A service that tells badly of itself', () => {
+  it('has that as its reason, and keeps no other from being told of', async () => {
+    class Broken extends Service {
+      get port(): unknown {
+        throw new Error('no port');
+      }
+
+      get factory(): unknown {
+        throw new Error('no factory');
+      }
+
+      notReady(): string | null {
+        throw new Error('no idea');
+      }
+
+      measurements(): Measurement[] {
+        const one = { name: 'fine_total', help: 'Fine.', type: 'counter', value: 1 } as const;
+        return [one, { ...one, name: 'back_total', value: -1 }, { ...one, name: 'no name' }];
+      }
+    }
+    const root = new MultiService();
+    new Broken().setServiceParent(root);
+    const shop = new Shop();
+    shop.problem = 'no tea';
+    shop.setServiceParent(root);
+    const reporter = new Reporter({ service: root, reactor: new Clock(), worker: null });
+    const report = reporter.report();
+    expect(report.reasons.slice(1)).to.deep.equal([
+      'Broken: it cannot say: no idea',
+      'Shop: no tea',
+    ]);
+    const logs = capturedLogs();
+    const text = await prometheusText([{ report, runtime: [] }]);
+    logs.stop();
+    expect(text).to.include('fine_total{service="Broken"} 1\n');
+    expect(text).to.include('sold_total{service="Shop",kind="tea"} 3\n');
+    expect(text).to.not.match(/back_total|no name/);
+    const said = logs.entries.map(({ message }) => message);
+    expect(said[0]).to.match(/^Cannot tell of back_total: /);
+    expect(said[1]).to.match(/^Cannot tell of no name: /);
   });
 });
 

@@ -78,6 +78,20 @@ describe('strand.config', function () {
     );
   });
 
+  it('has no sub-command by the name of what every object has', async () => {
+    write(
+      'strand.config.mjs',
+      "export default { plugins: { a: { module: './a.js' } }, options: {} }",
+    );
+    const config = await loadConfig(folder);
+    for (const name of ['constructor', 'toString', '__proto__']) {
+      const request = parseOptions([name], 'linux', config);
+      if (request.kind !== 'run') throw new Error('it does not run');
+      expect(request.options.target).to.deep.equal({ kind: 'plugin', name });
+      expect(request.options.args).to.deep.equal([]);
+    }
+  });
+
   it('is none where there is none', async () => {
     expect(await loadConfig(folder)).to.equal(null);
     expect(wordsOf()).to.deep.equal([]);

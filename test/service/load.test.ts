@@ -92,6 +92,11 @@ describe('findModule', () => {
     });
   }
 
+  it('throws a LoadError that names a package.json that cannot be read', () => {
+    write('node_modules/plugin/package.json', '{ "main": ');
+    expect(() => find('plugin')).to.throw(LoadError, /^Cannot read .*plugin.package\.json: /);
+  });
+
   it('finds a package with a scope', () => {
     write('node_modules/@us/plugin/package.json', '{}');
     const main = write('node_modules/@us/plugin/index.js');

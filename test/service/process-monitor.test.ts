@@ -175,7 +175,7 @@ describe('ProcessMonitor', () => {
     const service = monitor();
     service.startService();
     machine.last.write('one\ntw');
-    machine.last.write('o\n');
+    machine.last.write('o\r\n');
     machine.last.write(`${'x'.repeat(20_000)}\nlast`);
     machine.last.end();
     const said = logs.entries.filter(({ namespace }) => namespace === 'a').map((e) => e.message);

@@ -52,6 +52,13 @@ describe('Service', () => {
     expect(service.running).to.equal(false);
   });
 
+  it('may return null from its start, as programs in JavaScript do', () => {
+    const { root, calls, services } = tree('a', 'b');
+    for (const service of services) service.starts = () => null as never;
+    expect(root.startService()).to.equal(undefined);
+    expect(calls).to.deep.equal(['start a', 'start b']);
+  });
+
   it('setName() names it, and throws once it has a parent', () => {
     const service = new Service();
     service.setName('one');

@@ -65,7 +65,7 @@ class MysqlDriver implements Driver {
       ...(ssl === undefined || ssl === false
         ? {}
         : { ssl: { verifyIdentity: true, ...(ssl === true ? {} : ssl) } }),
-      ...(url === undefined ? {} : partsOfUrl('mysql', url, ['mysql:', 'mariadb:']).parts),
+      ...(url === undefined ? {} : partsOfUrl('mysql', url, ['mysql:', 'mariadb:'], []).parts),
       ...given,
     };
     const { host, port, socketPath, database } = this.#config;

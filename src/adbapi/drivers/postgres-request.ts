@@ -3,6 +3,7 @@
  * it is ready for the next one, and not before, so that the state of the transaction is known by then.
  */
 import type { Result, Row } from '../driver.ts';
+import { putColumn } from '../row.ts';
 import type { PgField, PgParser, PgSubmittable, PgWire } from './postgres-library.ts';
 
 /** How the rows of a statement become objects. */
@@ -66,7 +67,7 @@ export abstract class PgRequest implements PgSubmittable {
     try {
       for (let n = 0; n < columns.length; n++) {
         const value = fields[n];
-        row[columns[n] ?? ''] = value === null ? null : parsers[n]?.(value);
+        putColumn(row, columns[n] ?? '', value === null ? null : parsers[n]?.(value));
       }
     } catch (error) {
       // A parser of the program's own. What follows is still to be read.

@@ -38,16 +38,32 @@ const RULES: Readonly<Record<keyof PostgresOptions, OptionRule>> = {
   statements: ['a whole number of 0 or more', isCount],
 };
 
-/** The parts of a URL as pg's options. */
+/** What may stand behind the `?` of a URL. */
+const IN_URL = ['host', 'sslmode', 'application_name', 'options'];
+
+/** As libpq: 'require' does not look at the certificate, 'verify-full' does. None falls back to a connection that is not encrypted. */
+const SSL_MODES: ReadonlyMap<string, boolean | object> = new Map<string, boolean | object>([
+  ['disable', false],
+  ['allow', { rejectUnauthorized: false }],
+  ['prefer', { rejectUnauthorized: false }],
+  ['require', { rejectUnauthorized: false }],
+  ['verify-ca', true],
+  ['verify-full', true],
+]);
+
+/** The parts of a URL as pg's options. @throws {TypeError} */
 function fromUrl(url: string): Record<string, unknown> {
-  const { parts, query } = partsOfUrl('postgres', url, ['postgres:', 'postgresql:']);
-  const host = query.get('host');
-  if (host !== null) parts['host'] = host;
-  const mode = query.get('sslmode');
-  if (mode !== null && mode !== 'disable') {
-    // As libpq: 'require' does not look at the certificate, 'verify-full' does.
-    parts['ssl'] = mode.startsWith('verify') ? true : { rejectUnauthorized: false };
+  const { parts, query } = partsOfUrl('postgres', url, ['postgres:', 'postgresql:'], IN_URL);
+  const { sslmode, ...rest } = Object.fromEntries(query);
+  Object.assign(parts, rest);
+  if (sslmode === undefined) return parts;
+  const ssl = SSL_MODES.get(sslmode);
+  if (ssl === undefined) {
+    throw new TypeError(
+      `Cannot use option url of postgres: sslmode is '${sslmode}': expected one of ${[...SSL_MODES.keys()].join(', ')}`,
+    );
   }
+  if (ssl !== false) parts['ssl'] = ssl;
   return parts;
 }
 

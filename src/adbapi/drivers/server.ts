@@ -34,20 +34,38 @@ export const SERVER_RULES: Readonly<Record<keyof ServerOptions | 'url', OptionRu
 /** How many statements a server keeps parsed for each connection where nobody says. */
 export const STATEMENTS = 256;
 
-/** The parts of a database's URL as options. @throws {TypeError} without showing it, since a password may be in it */
+/**
+ * The parts of a database's URL as options.
+ * @param known what may stand behind its `?`: what is not known might have been meant to make the connection safe
+ * @throws {TypeError} without showing it, since a password may be in it
+ */
 export function partsOfUrl(
   driver: string,
   url: string,
   schemes: readonly string[],
+  known: readonly string[],
 ): { parts: Record<string, unknown>; query: URLSearchParams } {
   const { hostname, port, username, password, pathname, searchParams } = readUrl(
     driver,
     url,
     schemes,
   );
+  for (const name of searchParams.keys()) {
+    if (known.includes(name)) continue;
+    throw new TypeError(
+      `Cannot use option url of ${driver}: ?${name}= is unknown${known.length === 0 ? '' : `; known are ${known.join(', ')}`}; others are options beside it`,
+    );
+  }
   const parts: Record<string, unknown> = {};
   const put = (name: string, text: string): void => {
-    if (text !== '') parts[name] = decodeURIComponent(text);
+    if (text === '') return;
+    try {
+      parts[name] = decodeURIComponent(text);
+    } catch {
+      throw new TypeError(
+        `Cannot use option url of ${driver}: its ${name} has a '%' that two hexadecimal digits do not follow, or that is no UTF-8`,
+      );
+    }
   };
   put('host', hostname.replace(/^\[(.*)\]$/, '$1'));
   if (port !== '') parts['port'] = Number(port);

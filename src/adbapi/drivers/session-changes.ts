@@ -1,11 +1,11 @@
 /** Whether a statement leaves something behind in its session that the end of its transaction does not take away. */
 
-/** Begins with one of these words, as PostgreSQL, MySQL and MariaDB have them. */
+/** Begins with one of these words, as PostgreSQL, MySQL and MariaDB have them: at the start of the text, of a further statement in it, or of a comment that MySQL runs. */
 const COMMANDS =
-  /^\s*(?:set\s+(?!local\b|transaction\b|constraints\b|global\b)|reset\b|listen\b|unlisten\b|prepare\b|load\b|discard\b|use\b|lock\s+tables?\b.*\b(?:read|write)\b|flush\s+tables\b.*\bwith\b|create\s+(?:or\s+replace\s+)?(?:(?:global|local)\s+)?temp(?:orary)?\b|declare\b.*\bwith\s+hold\b)/is;
+  /(?:^|;|\/\*m?!\d*)(?:\s|--[^\n]*\n|#[^\n]*\n|\/\*(?!m?!)(?:[^*]|\*(?!\/))*\*\/)*(?:set\s+(?!local\b|transaction\b|constraints\b|global\b)|reset\b|listen\b|unlisten\b|prepare\b|load\b|discard\b|use\b|lock\s+tables?\b.*\b(?:read|write)\b|flush\s+tables\b.*\bwith\b|create\s+(?:or\s+replace\s+)?(?:(?:global|local)\s+)?temp(?:orary)?\b|declare\b.*\bwith\s+hold\b)/is;
 /** Calls one of these functions, or sets a variable, anywhere in it. */
 const CALLS =
-  /\b(?:set_config|pg_(?:try_)?advisory_lock(?:_shared)?|get_lock)\s*\(|\binto\s+temp(?:orary)?\b|@\w+\s*:=/i;
+  /\b(?:set_config|pg_(?:try_)?advisory_lock(?:_shared)?|get_lock)\s*\(|\binto\s+(?:temp(?:orary)?\b|@)|@\w+\s*:=/i;
 /** A statement none of these is in is not looked at further: most are done after this. */
 const HINT = /set|lock|listen|prepare|load|discard|use\b|temp|hold|@|flush/i;
 

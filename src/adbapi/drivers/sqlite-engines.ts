@@ -156,7 +156,8 @@ class NodeEngineStatement implements EngineStatement {
       if (params.length !== needed) throw new RangeError(counts(params.length, needed));
       return params;
     }
-    const missing = names.find((name) => !(name in params) && !(name.slice(1) in params));
+    const given = (name: string): boolean => Object.hasOwn(params, name);
+    const missing = names.find((name) => !given(name) && !given(name.slice(1)));
     if (missing !== undefined)
       throw new RangeError(`Missing named parameter "${missing.slice(1)}"`);
     if (positions > 0) throw new RangeError(counts(0, positions));

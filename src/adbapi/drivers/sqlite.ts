@@ -3,9 +3,9 @@
  * for as long as the pool is open.
  */
 import { fileURLToPath } from 'node:url';
-import { inspect } from 'node:util';
 import type { Driver, DriverOptions, ErrorKind } from '../driver.ts';
 import { WorkerDriver } from '../worker-driver.ts';
+import { checkOptions, isCount, isFlag, type OptionRule } from './parameters.ts';
 import type { SqliteThreadOptions } from './sqlite-thread.ts';
 
 /** Options of the `'sqlite'` driver. */
@@ -28,51 +28,32 @@ export interface SqliteOptions {
   readonly library?: 'node:sqlite' | 'better-sqlite3';
 }
 
-type Check = (value: unknown) => boolean;
-
 const oneOf =
-  (...values: string[]): Check =>
+  (...values: string[]): OptionRule[1] =>
   (value) =>
     typeof value === 'string' && values.includes(value);
-const flag: Check = (value) => typeof value === 'boolean';
 
 /** Of each option what it has to be, in words and as a check. */
-const RULES: Readonly<Record<string, readonly [expected: string, check: Check]>> = {
+const RULES: Readonly<Record<keyof SqliteOptions, OptionRule>> = {
   filename: [
     "a path, a file: URL, or ':memory:'",
     (value) => typeof value === 'string' || (value instanceof URL && value.protocol === 'file:'),
   ],
-  readonly: ['true or false', flag],
+  readonly: ['true or false', isFlag],
   timeout: [
     'a number of seconds, 0 or more',
     (value) => typeof value === 'number' && value >= 0 && value < 2_000_000,
   ],
-  wal: ['true or false', flag],
+  wal: ['true or false', isFlag],
   synchronous: ["'full', 'normal' or 'off'", oneOf('full', 'normal', 'off')],
   mode: ["'deferred', 'immediate' or 'exclusive'", oneOf('deferred', 'immediate', 'exclusive')],
-  statements: [
-    'a whole number of 1 or more',
-    (value) => Number.isInteger(value) && Number(value) >= 1,
-  ],
+  statements: ['a whole number of 1 or more', (value) => isCount(value) && value !== 0],
   library: ["'node:sqlite' or 'better-sqlite3'", oneOf('node:sqlite', 'better-sqlite3')],
 };
 
 /** @throws {TypeError} */
 function check(options: DriverOptions): SqliteOptions {
-  for (const [name, value] of Object.entries(options)) {
-    const rule = RULES[name];
-    if (rule === undefined) {
-      throw new TypeError(
-        `Cannot use option ${name} of sqlite: unknown; known are ${Object.keys(RULES).join(', ')}`,
-      );
-    }
-    const [expected, fits] = rule;
-    if (value !== undefined && !fits(value)) {
-      throw new TypeError(
-        `Cannot use option ${name} of sqlite: ${inspect(value, { depth: 0 })}: expected ${expected}`,
-      );
-    }
-  }
+  checkOptions('sqlite', options, RULES);
   if (options['filename'] === undefined) {
     throw new TypeError(
       "Cannot open a sqlite database: option filename is missing: expected a path or ':memory:'",

@@ -1,6 +1,5 @@
 /**
- * A pool of resources that are dear to make: connections here, but nothing in it knows that. Order is fair: whoever asked first is served first, and nobody overtakes a line. Of the idle ones the most recently used is handed out, so that the others may
- * grow old and go. Some requests can share a resource (`PoolLimits.shares`); they stand in the same line as the others, so that neither kind starves the other.
+ * A pool of resources that are dear to make: connections here, but nothing in it knows that. Order is fair: whoever asked first is served first, and nobody overtakes a line. Of the idle ones the most recently used is handed out, so that the others may grow old and go. Some requests can share a resource (`PoolLimits.shares`); they stand in the same line as the others, so that neither kind starves the other.
  *
  * Handing out and taking back allocate nothing: a request is its own place in the line, and a lease lives as long as its resource. There is one timer for the line
  * (all wait equally long, so only the first one's end matters) and one for what grows old.
@@ -131,6 +130,7 @@ export class ResourcePool<R extends object> {
       return;
     }
     this.#line.join(waiter, now);
+    this.#lookAhead(now);
     this.grow();
     this.onChange?.();
   }
@@ -212,6 +212,18 @@ export class ResourcePool<R extends object> {
     return shared ? this.#lanes.leastShared(this.#limits.shares) : null;
   }
 
+  /** Begins to look at as many of those that were idle too long as there are who wait, so that nobody waits for the look at another one's. */
+  #lookAhead(now: number): void {
+    const { validateAfter } = this.#limits;
+    if (validateAfter === null || this.#serving) return;
+    while (this.#checking < this.#line.size) {
+      const lease = this.#idle.at(-1);
+      if (lease === undefined || now - lease.idleSince <= validateAfter) return;
+      this.#idle.pop();
+      this.#check(lease);
+    }
+  }
+
   #lend(lease: Lease<R>, waiter: Waiter<R>, now: number, waited: number): void {
     lease.holders += 1;
     lease.uses += 1;
@@ -291,6 +303,7 @@ export class ResourcePool<R extends object> {
   #checked(lease: Lease<R>): void {
     this.#checking -= 1;
     if (lease.gone) return;
+    if (lease.doomed !== null) this.#lookAhead(this.#clock.seconds());
     if (lease.doomed !== null) this.#retire(lease, false);
     else this.#becameIdle(lease, lease.idleSince);
     this.#checkDrained();

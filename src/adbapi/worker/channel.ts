@@ -9,6 +9,7 @@ import { Deferred } from '../../deferred/index.ts';
 import { type Thrown, unpackThrown } from '../../reactor/threads/index.ts';
 import type { Result, Row } from '../driver.ts';
 import { DriverMissing, DriverThreadDied } from '../errors.ts';
+import { putColumn } from '../row.ts';
 import {
   type ColumnsField,
   fieldsOf,
@@ -46,6 +47,8 @@ export class Channel {
   ended: (() => void) | null = null;
   /** Who uses it now, where it outlives its users. */
   tenant: object | null = null;
+  /** Whether the connection has something to do between two users; known when it is ready. */
+  resets = false;
   /** Whether a transaction was open after the last answer. */
   inTransaction = false;
   readonly ready: Deferred<void>;
@@ -68,7 +71,7 @@ export class Channel {
     this.ready = new Deferred<void>(() => this.end());
     const data = { module: String(module), name: open, options, port: port2, slots: this.#slots };
     this.#worker = startThread(data, name);
-    this.#port.once('message', (opened: Thrown | null) => this.#opened(opened));
+    this.#port.once('message', (opened: Thrown | boolean) => this.#opened(opened));
     this.#worker.on('error', (error) => {
       this.#problem = error;
     });
@@ -181,14 +184,16 @@ export class Channel {
     throw new RangeError(`Cannot ask more than ${SLOTS} things at a time of one thread`);
   }
 
-  #opened(problem: Thrown | null): void {
+  /** @param opened what was thrown; or, when it is open, whether it resets */
+  #opened(opened: Thrown | boolean): void {
     if (this.#over) return;
-    if (problem !== null) {
-      const error = errorOf(problem);
+    if (typeof opened !== 'boolean') {
+      const error = errorOf(opened);
       this.end();
       this.ready.errback(error);
       return;
     }
+    this.resets = opened;
     this.#port.on('message', this.#received);
     this.ready.callback(undefined);
   }
@@ -292,10 +297,11 @@ function rowsOf(
     for (let column = 0; column < width; column++) {
       const value = replies[at + column];
       // Bytes are Buffers on this side, as everywhere.
-      row[columns[column] ?? ''] =
+      const told =
         typeof value === 'object' && value instanceof Uint8Array
           ? Buffer.from(value.buffer, value.byteOffset, value.byteLength)
           : value;
+      putColumn(row, columns[column] ?? '', told);
     }
     rows.push(row);
   }

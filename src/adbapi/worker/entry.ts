@@ -41,6 +41,11 @@ class Server {
     this.#slots = slots;
   }
 
+  /** Whether there is something to do between two users. */
+  get resets(): boolean {
+    return this.#connection.reset !== undefined;
+  }
+
   take(batch: unknown[]): void {
     this.#waiting.push(batch);
     if (!this.#busy) this.#run();
@@ -135,6 +140,7 @@ class Server {
           `${kind} ${kind === 'savepoint' ? '' : 'savepoint '}${String(subject)}`,
         );
       case 'reset':
+        for (const key of [...this.#cursors.keys()]) this.#shut(key);
         return after(connection.reset?.());
       case 'open': {
         const { sql, key } = subject as { sql: string; key: number };
@@ -279,7 +285,7 @@ async function main({ module, name, options, port, slots }: ThreadData): Promise
     }
     const server = new Server(await open(options), port, slots);
     port.on('message', (batch: unknown[]) => server.take(batch));
-    port.postMessage(null);
+    port.postMessage(server.resets);
   } catch (error) {
     port.postMessage(packThrown(error));
     port.close();

@@ -10,6 +10,7 @@ import {
   type TLSContext,
   type TLSTransport,
 } from '../../reactor/index.ts';
+import { checkLimits } from '../option-checks.ts';
 import { connectionDone, type Factory, Protocol } from '../protocol.ts';
 import type { AmpBox } from './box.ts';
 import { AmpError, MalformedAmpBox, OnlyOneTLS, ProtocolSwitched, TooLong } from './errors.ts';
@@ -57,6 +58,7 @@ export class BinaryBoxProtocol<F extends IProtocolFactory = Factory>
 
   constructor(boxReceiver: BoxReceiver, options: BoxProtocolOptions = {}) {
     super();
+    checkLimits(options, ['maxBoxKeys', 'maxBoxSize', 'maxUnsentBytes']);
     this.boxReceiver = boxReceiver;
     this.#parser = new BoxParser(options);
     this.#maxWaiting = options.maxBoxSize ?? 1_048_576;
@@ -77,6 +79,11 @@ export class BinaryBoxProtocol<F extends IProtocolFactory = Factory>
   override dataReceived(data: Buffer): unknown {
     if (this.innerProtocol !== null) return this.innerProtocol.dataReceived(data);
     if (this.transport.disconnecting) return undefined;
+    // It sends, and does not read: what was written before this came has had its chance to leave.
+    if (this.#isFull) {
+      this.#tooMuchUnsent();
+      return undefined;
+    }
     this.#parser.append(data);
     if (this.#held && this.#parser.waiting > this.#maxWaiting) {
       this.#break(new MalformedAmpBox('More came than may wait while the connection is changed'));
@@ -89,6 +96,8 @@ export class BinaryBoxProtocol<F extends IProtocolFactory = Factory>
     this.#delivering = true;
     try {
       while (!this.#held && this.innerProtocol === null && !this.transport.disconnecting) {
+        // The answers to one chunk of questions are not to be more than may wait either.
+        if (this.#isFull) break;
         const box = this.#parser.next();
         if (box === undefined) break;
         this.boxReceiver.ampBoxReceived(box);
@@ -130,39 +139,51 @@ export class BinaryBoxProtocol<F extends IProtocolFactory = Factory>
   }
 
   #write(bytes: Buffer): void {
-    this.transport.write(bytes);
     this.#unsent += bytes.length;
-    if (this.#unsent >= this.#nextProbe) this.#probe();
+    if (this.#unsent >= this.#nextProbe) this.#probe(bytes);
+    else this.transport.write(bytes);
   }
 
   /**
-   * Finds out whether what is written leaves, by being the transport's producer for a moment: a transport that has more unsent than it likes says so at once. From then on
+   * Finds out whether what is written leaves, by being the transport's producer while `bytes` are: a transport that has more unsent than it likes says so in `write`. From then on
    * bytes are counted until it has sent them all. Reading is not paused meanwhile: if both sides did that, neither would ever go on.
    */
-  #probe(): void {
+  #probe(bytes: Buffer): void {
     this.#nextProbe = this.#unsent + PROBE_EVERY;
     if (this.#stuck) {
-      if (this.#unsent <= this.#maxUnsent) return;
-      const message = 'Cannot send: the peer does not read what is sent to it';
-      this.#break(new TooLong(message, this.#unsent, this.#maxUnsent));
+      this.transport.write(bytes);
+      if (this.#isFull && !this.#delivering) this.#tooMuchUnsent();
       return;
     }
     const probe: PushProducer = {
       pauseProducing: () => {
         this.#stuck = true;
       },
-      resumeProducing: () => this.#drained(),
+      resumeProducing: () => {
+        this.#drained();
+        this.#deliver();
+      },
       stopProducing: () => {},
     };
     try {
       this.transport.registerProducer(probe, true);
     } catch (error) {
       // Somebody else looks after it.
-      if (error instanceof ProducerAlreadyRegistered) return;
-      throw error;
+      if (!(error instanceof ProducerAlreadyRegistered)) throw error;
+      this.transport.write(bytes);
+      return;
     }
-    this.transport.write(EMPTY);
+    this.transport.write(bytes);
     if (!this.#stuck) this.#drained();
+  }
+
+  get #isFull(): boolean {
+    return this.#stuck && this.#unsent > this.#maxUnsent;
+  }
+
+  #tooMuchUnsent(): void {
+    const message = 'Cannot send: the peer does not read what is sent to it';
+    this.#break(new TooLong(message, this.#unsent, this.#maxUnsent));
   }
 
   #drained(): void {
@@ -267,5 +288,3 @@ export class BinaryBoxProtocol<F extends IProtocolFactory = Factory>
     }
   }
 }
-
-const EMPTY = Buffer.alloc(0);

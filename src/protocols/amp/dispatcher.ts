@@ -7,6 +7,7 @@ import {
   maybeDeferred,
 } from '../../deferred/index.ts';
 import { ConnectionLost, type Data } from '../../reactor/index.ts';
+import { checkLimits, checkTimes } from '../option-checks.ts';
 import type { Input, Output, Schema } from './arguments.ts';
 import { AmpBox, QuitBox } from './box.ts';
 import { type Command, remoteError, UNHANDLED, wireError } from './command.ts';
@@ -82,6 +83,8 @@ export class BoxDispatcher implements BoxReceiver {
   #over: Failure | undefined;
 
   constructor(locator: ResponderLocator, options: DispatcherOptions = {}) {
+    checkLimits(options, ['maxPendingQuestions', 'maxPendingAnswers']);
+    checkTimes(options, ['timeout']);
     this.#locator = locator;
     this.#options = options;
   }
@@ -152,6 +155,8 @@ export class BoxDispatcher implements BoxReceiver {
     options: StringCallOptions = {},
   ): Deferred<AmpBox> | undefined {
     const { requiresAnswer = true, signal, timeout = this.#options.timeout ?? null } = options;
+    // Before it is sent.
+    if (typeof options.timeout === 'number') checkTimes(options, ['timeout']);
     box.set(COMMAND, command);
     if (!requiresAnswer) {
       if (this.#over === undefined) box.sendTo(this.boxSender);

@@ -88,7 +88,14 @@ export class ProtocolSwitchCommand<A extends Schema = NoArguments> extends Comma
     const { switchTo } = given as unknown as { switchTo: SwitchFactory }; // it is in every schema of this class
     return answered?.addCallbacks(
       (response) => {
-        const protocol = switchTo.buildProtocol(sender.transport.getPeer());
+        let protocol: IProtocol | null | undefined;
+        try {
+          protocol = switchTo.buildProtocol(sender.transport.getPeer());
+        } catch (error) {
+          // The other side has switched, so nothing can be said to it any more.
+          sender.loseConnection();
+          throw error;
+        }
         if (protocol === null || protocol === undefined) sender.loseConnection();
         else sender.switchTo(protocol);
         return response;

@@ -210,9 +210,16 @@ export class AsyncChat extends Dispatcher {
     return this.initiateSend();
   }
 
-  /** Sends `data` behind all that was pushed before. The bytes are not copied. @throws {TypeError} when it is not data */
+  /**
+   * Sends `data` behind all that was pushed before. The bytes are not copied.
+   * @throws {TypeError} when it is not data @throws {RangeError} when `acOutBufferSize` is below 1
+   */
   push(data: Data): void {
     const bytes = bytesOf(data, 'push data');
+    const size = this.acOutBufferSize;
+    if (!(size >= 1)) {
+      throw new RangeError(`Cannot push data in pieces of ${size} bytes: expected 1 or more`);
+    }
     if (this.#waiting + bytes.length > this.maxOutgoing) {
       // An affair of this connection, whoever it is that pushes.
       this[guard](() => {
@@ -221,7 +228,6 @@ export class AsyncChat extends Dispatcher {
       return;
     }
     this.#waiting += bytes.length;
-    const size = this.acOutBufferSize;
     for (let at = 0; at < bytes.length; at += size) {
       this.producerFifo.push(bytes.subarray(at, at + size));
     }

@@ -1,5 +1,6 @@
 /** `asyncore.dispatcher_with_send`. */
 import type { Data } from '../../reactor/index.ts';
+import { bytesOf } from '../data.ts';
 import { Dispatcher, guard } from './dispatcher.ts';
 import { BufferLimitError } from './errors.ts';
 
@@ -43,7 +44,8 @@ export class DispatcherWithSend extends Dispatcher {
    * @throws {TypeError} when it is not data
    */
   override send(data: Data): number {
-    const bytes = Buffer.from(data);
+    // A copy, as Python's: whoever sends may use its own again.
+    const bytes = Buffer.from(typeof data === 'string' ? data : bytesOf(data, 'send data'));
     if (bytes.length === 0) return 0;
     if (this.#bytes + bytes.length > this.maxOutgoing) {
       // An affair of this connection, whoever it is that sends.

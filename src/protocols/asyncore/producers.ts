@@ -1,6 +1,7 @@
 /** What is to be sent, piece by piece (Python: `asynchat.simple_producer` and its `fifo`). */
 import type { Data } from '../../reactor/index.ts';
 import { bytesOf } from '../data.ts';
+import { checkLimits } from '../option-checks.ts';
 
 /** Makes one piece each time it is asked; nothing, or none of a length, when it is done. */
 export interface Producer {
@@ -13,8 +14,9 @@ export class SimpleProducer implements Producer {
   #data: Buffer;
   readonly #size: number;
 
-  /** @param bufferSize how long a piece is, in bytes @throws {TypeError} when it is not data */
+  /** @param bufferSize how long a piece is, in bytes: 1 or more @throws {TypeError} when it is not data @throws {RangeError} */
   constructor(data: Data, bufferSize = 512) {
+    checkLimits({ bufferSize }, ['bufferSize'], 1);
     this.#data = bytesOf(data, 'produce data');
     this.#size = bufferSize;
   }

@@ -3,6 +3,7 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { Deferred, maybeDeferred } from '../../deferred/index.ts';
 import { logEvent } from '../../reactor/index.ts';
+import { checkLimits } from '../option-checks.ts';
 import type { PasswordCredentials } from './checkers.ts';
 import { sameText } from './compare.ts';
 import { type CredentialsClass, UsernameHashedPassword, UsernamePassword } from './credentials.ts';
@@ -62,6 +63,7 @@ export class FilePasswordDB implements CredentialsChecker<PasswordCredentials> {
   #nobody: Deferred<string> | null = null;
 
   constructor(filename: string, options: FilePasswordDBOptions = {}) {
+    checkLimits(options, ['maxSize']);
     const { hash, ...others } = options;
     this.filename = filename;
     this.#hash = hash;
@@ -147,6 +149,12 @@ export class FilePasswordDB implements CredentialsChecker<PasswordCredentials> {
   }
 
   #checkNobody(credentials: PasswordCredentials): Eventually<boolean> {
+    const hash = this.#hash;
+    if (hash !== undefined && credentials instanceof UsernamePassword) {
+      const [entry = ''] = this.#users?.entries.values() ?? [];
+      const { username, password } = credentials;
+      return maybeDeferred(() => hash(username, password, entry)).addCallback(() => false);
+    }
     const hashed = [...(this.#users?.entries.values() ?? [])].find(isPasswordHash);
     if (hashed === undefined || !(credentials instanceof UsernamePassword)) return false;
     this.#nobody ??= hashPassword('', hashCost(hashed));

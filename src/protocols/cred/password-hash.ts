@@ -44,13 +44,14 @@ export function isPasswordHash(text: string): boolean {
 
 /**
  * Hashes a password for a password file, off the event loop.
- * @throws {RangeError} if a cost is out of its range
+ * @throws {RangeError} if a cost is out of its range, or the block size too small for it
  */
 export function hashPassword(password: string, options: HashCost = {}): Deferred<string> {
   const { cost = 15, blockSize = 8, parallelization = 1 } = options;
   checked('cost', cost, 10, 20);
   checked('blockSize', blockSize, 1, 32);
   checked('parallelization', parallelization, 1, 16);
+  checkTogether(cost, blockSize);
   const salt = randomBytes(SALT_LENGTH);
   const parameters = { cost, blockSize, parallelization, salt };
   return derived(password, parameters, HASH_LENGTH).addCallback(
@@ -82,9 +83,12 @@ function parse(hash: string): Parsed {
     throw new SyntaxError('Not a password hash: expected $scrypt$ln=,r=,p=$salt$hash');
   const [, ln, r, p, salt = '', value = ''] = found;
   try {
+    const cost = checked('ln', Number(ln), 10, 20);
+    const blockSize = checked('r', Number(r), 1, 32);
+    checkTogether(cost, blockSize);
     return {
-      cost: checked('ln', Number(ln), 10, 20),
-      blockSize: checked('r', Number(r), 1, 32),
+      cost,
+      blockSize,
       parallelization: checked('p', Number(p), 1, 16),
       salt: Buffer.from(salt, 'base64'),
       hash: Buffer.from(value, 'base64'),
@@ -109,20 +113,23 @@ function derived(password: string, parameters: Parameters, length: number): Defe
   const { cost, blockSize, parallelization, salt } = parameters;
   const N = 2 ** cost;
   const maxmem = 128 * N * blockSize + 128 * blockSize * parallelization + 2 ** 20;
+  const ended = (error: unknown, hash?: Buffer): void => {
+    underway -= 1;
+    waiting.shift()?.();
+    if (hash === undefined) result.errback(error);
+    else result.callback(hash);
+  };
   const start = (): void => {
     underway += 1;
-    scrypt(
-      password,
-      salt,
-      length,
-      { N, r: blockSize, p: parallelization, maxmem },
-      (error, hash) => {
-        underway -= 1;
-        waiting.shift()?.();
-        if (error !== null) result.errback(error);
-        else result.callback(hash);
-      },
-    );
+    const options = { N, r: blockSize, p: parallelization, maxmem };
+    try {
+      scrypt(password, salt, length, options, (error, hash) =>
+        ended(error, error === null ? hash : undefined),
+      );
+    } catch (error) {
+      // What it does not like at all, such as more memory than there is: the others are to have their turn.
+      ended(error);
+    }
   };
   if (underway < AT_ONCE) start();
   else waiting.push(start);
@@ -132,6 +139,14 @@ function derived(password: string, parameters: Parameters, length: number): Defe
 function checked(name: string, value: number, low: number, high: number): number {
   if (Number.isInteger(value) && value >= low && value <= high) return value;
   throw new RangeError(`Bad ${name} ${value}: expected a whole number from ${low} to ${high}`);
+}
+
+/** RFC 7914, section 6: there are no more rounds than that. */
+function checkTogether(cost: number, blockSize: number): void {
+  if (cost < 16 * blockSize) return;
+  throw new RangeError(
+    `Bad cost ${cost}: with blocks of size ${blockSize} it is below ${16 * blockSize}`,
+  );
 }
 
 function text(bytes: Buffer): string {

@@ -44,6 +44,9 @@ export interface FTPAnonymousShellOptions {
   readonly group?: string | undefined;
 }
 
+/** What is allowed where nothing is said of that: one for all shells, since it has nothing to forget. */
+const EVERYTHING = new Permissions();
+
 /** Names of a folder that are looked at side by side: as many as keep the system busy. */
 const LOOKS = 32;
 
@@ -58,7 +61,7 @@ export class FTPAnonymousShell implements FTPShellInterface {
 
   /** @param filesystemRoot what the user sees as '/' */
   constructor(filesystemRoot: string, options: FTPAnonymousShellOptions = {}) {
-    const { permissions = ALL_PERMISSIONS, followSymlinks } = options;
+    const { permissions = EVERYTHING, followSymlinks } = options;
     this.jail = new Jail(filesystemRoot, followSymlinks);
     this.permissions = typeof permissions === 'string' ? new Permissions(permissions) : permissions;
     this.#options = options;

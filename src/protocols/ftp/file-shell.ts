@@ -4,16 +4,20 @@ import { constants, type Stats } from 'node:fs';
 import {
   access,
   chmod,
+  chown,
   type FileHandle,
   lstat,
   mkdir,
   open,
   rename,
   rmdir,
+  stat,
+  symlink,
   unlink,
   utimes,
 } from 'node:fs/promises';
 import { FTPAnonymousShell, type FTPAnonymousShellOptions } from './anonymous-shell.ts';
+import { CmdArgSyntaxError, CmdNotImplementedError } from './command-errors.ts';
 import {
   FileExistsError,
   FTPCmdError,
@@ -21,8 +25,10 @@ import {
   IsNotADirectoryError,
   PermissionDeniedError,
 } from './errors.ts';
+import { absentIsNull, copyStart } from './file-steps.ts';
 import { FileWriting, temporaryName } from './file-writing.ts';
 import { checkName, entryOf, type Held } from './jail.ts';
+import { groupNumber } from './owners.ts';
 import { type Segments, toPath } from './paths.ts';
 import { Quota, type QuotaLimits } from './quota.ts';
 import type { PermissionLetter, WriteFile, WriteOptions } from './shell.ts';
@@ -49,9 +55,6 @@ interface Target {
   readonly name: string;
   readonly stats: Stats | null;
 }
-
-/** Bytes that are copied at once. */
-const PIECE = 1_048_576;
 
 /** Names that are tried for STOU before it is one by lot. */
 const UNIQUE_TRIES = 100;
@@ -162,6 +165,45 @@ export class FTPShell extends FTPAnonymousShell {
           throw new PermissionDeniedError(toPath(path));
         }
         await chmod(held.path, mode);
+      }),
+    );
+  }
+
+  /** Which group a file may be given to is the system's to say: unless the process is the superuser's, those that it belongs to. The set-user-ID bits of a file go with that. */
+  async changeGroup(path: Segments, group: string): Promise<void> {
+    await this.told(path, () =>
+      this.jail.within(path, async (held) => {
+        this.demand('G', path, held.real);
+        if (process.platform === 'win32') throw new CmdNotImplementedError('No groups here.');
+        const number = await groupNumber(group);
+        if (number === null) throw new CmdArgSyntaxError(`${group}: No such group.`);
+        await chown(held.path, -1, number);
+      }),
+    );
+  }
+
+  /** The link has the true path of what it leads to, so that it leads nowhere else when it is moved. Where no links are followed none are made. */
+  async makeSymlink(target: Segments, path: Segments): Promise<void> {
+    await this.told(path, () =>
+      this.jail.entry(path, async (link) => {
+        this.demand('S', path, link.real);
+        if (this.jail.followsNone) throw new PermissionDeniedError(toPath(path));
+        await this.told(target, () =>
+          this.jail.within(target, async (held) => {
+            this.demand('l', target, held.real);
+            const isFolder = (await stat(held.path)).isDirectory();
+            const there = await this.jail.truePath(held.real);
+            await this.told(path, async () => {
+              await this.#take(path, 0, 1);
+              try {
+                await symlink(there, link.path, isFolder ? 'dir' : 'file');
+              } catch (error) {
+                this.#quota?.give(0, 1);
+                throw error;
+              }
+            });
+          }),
+        );
       }),
     );
   }
@@ -358,35 +400,5 @@ export class FTPShell extends FTPAnonymousShell {
   /** Something is gone. A file that has other names still takes its room. */
   #forget(stats: Stats): void {
     this.#quota?.give(stats.isFile() && stats.nlink === 1 ? stats.size : 0, 1);
-  }
-}
-
-/** Copies the first bytes of a file. A link is none, even if it was put there a moment ago. */
-async function copyStart(path: string, target: FileHandle, length: number): Promise<void> {
-  const flags = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
-  const source = await open(path, flags);
-  try {
-    const buffer = Buffer.allocUnsafe(Math.min(length, PIECE));
-    for (let at = 0; at < length; ) {
-      const { bytesRead } = await source.read(buffer, 0, Math.min(PIECE, length - at), at);
-      if (bytesRead === 0) throw new FTPCmdError('File was made shorter meanwhile', 450);
-      for (let done = 0; done < bytesRead; ) {
-        const { bytesWritten } = await target.write(buffer, done, bytesRead - done, at + done);
-        done += bytesWritten;
-      }
-      at += bytesRead;
-    }
-  } finally {
-    await source.close();
-  }
-}
-
-async function absentIsNull(stats: Promise<Stats>): Promise<Stats | null> {
-  try {
-    return await stats;
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException; // undefined if it is none
-    if (code === 'ENOENT') return null;
-    throw error;
   }
 }

@@ -10,8 +10,8 @@ import type { Quota } from './quota.ts';
 import type { FileReceiver, WriteFile } from './shell.ts';
 
 /** Bytes that wait to be written, from which on the producer has to wait, and down to which it goes on. */
-const HIGH = 1_048_576;
-const LOW = 262_144;
+const HIGH = 2_097_152;
+const LOW = 1_048_576;
 /** Pieces that the system takes at once; Linux has 1024. */
 const MAX_PIECES = 512;
 

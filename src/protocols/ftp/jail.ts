@@ -90,6 +90,17 @@ export class Jail {
     this.#byDescriptor = byDescriptor;
   }
 
+  /** Whether no links are followed. */
+  get followsNone(): boolean {
+    return this.#follow === false;
+  }
+
+  /** Where something is for the system, by where it truly is from the root. */
+  async truePath(real: Segments): Promise<string> {
+    for (const name of real) checkName(name);
+    return join(await realpath(this.root), ...real);
+  }
+
   /** Holds what is there; links are followed as far as they may be. Fails with what the system says, or `PermissionDeniedError`. */
   async hold(segments: Segments, folder = false): Promise<Held> {
     const path = this.#systemPath(segments);

@@ -4,6 +4,9 @@ import { readFile } from 'node:fs/promises';
 /** Bytes of such a file that are read, at most: there is no more to be had from what is larger. */
 const MAX_SIZE = 1_048_576;
 
+/** The one above it stands for "leave it as it is". */
+const MAX_ID = 4_294_967_294;
+
 type Names = ReadonlyMap<number, string>;
 
 async function namesIn(file: string): Promise<Names> {
@@ -22,6 +25,14 @@ async function namesIn(file: string): Promise<Names> {
 }
 
 let loaded: Promise<readonly [users: Names, groups: Names]> | undefined;
+
+/** The number of a group, by its name or as a number; null if there is none of that name. */
+export async function groupNumber(group: string): Promise<number | null> {
+  if (/^\d{1,10}$/.test(group)) return Number(group) <= MAX_ID ? Number(group) : null;
+  // Groups may be made at any time, and are given to files rarely.
+  for (const [id, name] of await namesIn('/etc/group')) if (name === group) return id;
+  return null;
+}
 
 /** What makes names of numbers; a number that has none stays one. Read once. */
 export async function systemNames(): Promise<{

@@ -4,8 +4,10 @@ import type { Segments } from './paths.ts';
 import { toSegments } from './paths.ts';
 import type { PermissionLetter } from './shell.ts';
 
-/** All that there is to allow. */
+/** All that is allowed where nothing is said of that: all but what has to be named, `G` and `S`. */
 export const ALL_PERMISSIONS = 'elradfmwMT';
+/** What has to be named: it goes beyond what files are for. */
+const NAMED_PERMISSIONS = 'GS';
 /** What changes nothing. */
 export const READ_PERMISSIONS = 'elr';
 
@@ -57,9 +59,9 @@ export class Permissions {
 }
 
 function lettersOf(letters: string): ReadonlySet<string> {
-  if (typeof letters !== 'string' || /[^elradfmwMT]/.test(letters)) {
+  if (typeof letters !== 'string' || /[^elradfmwMTGS]/.test(letters)) {
     throw new RangeError(
-      `Bad permissions ${inspect(letters)}: expected letters of '${ALL_PERMISSIONS}'`,
+      `Bad permissions ${inspect(letters)}: expected letters of '${ALL_PERMISSIONS}${NAMED_PERMISSIONS}'`,
     );
   }
   return new Set(letters);

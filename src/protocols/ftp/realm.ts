@@ -84,11 +84,18 @@ export class FTPRealm implements Realm {
   }
 
   /** Fails with `TypeError` when something else than {@link IFTPShell} is asked for. */
-  async requestAvatar(
+  requestAvatar(
     avatarId: AvatarId,
     _mind: unknown,
     ...interfaces: AvatarInterface[]
-  ): Promise<LoginResult<FTPShellInterface>> {
+  ): Eventually<LoginResult<FTPShellInterface>> {
+    return maybeDeferred(() => this.#avatar(avatarId, interfaces));
+  }
+
+  #avatar(
+    avatarId: AvatarId,
+    interfaces: readonly AvatarInterface[],
+  ): Eventually<LoginResult<FTPShellInterface>> {
     if (!interfaces.includes(IFTPShell)) {
       throw new TypeError('Realm has nothing but shells of FTP: ask it for IFTPShell');
     }
@@ -97,22 +104,34 @@ export class FTPRealm implements Realm {
       const shell = new FTPAnonymousShell(this.anonymousRoot, this.#options.anonymousShell);
       return [IFTPShell, shell, () => {}];
     }
-    const home = await maybeDeferred(() => this.getHomeDirectory(avatarId));
+    const { shell, quota, createHome = false } = this.#options;
     const user = String(avatarId);
-    const options = await this.#told(this.#options.shell, user);
-    const limits = await this.#told(this.#options.quota, user);
-    if (this.#options.createHome) await mkdir(home, { recursive: true, mode: 0o750 });
+    const home = this.getHomeDirectory(avatarId);
+    const isKnown = typeof home === 'string' && !createHome;
+    // Nothing has to be asked for, or made.
+    if (isKnown && typeof shell !== 'function' && typeof quota !== 'function') {
+      return this.#shellFor(home, shell, quota);
+    }
+    return this.#asked(user, home);
+  }
+
+  async #asked(user: string, home: Eventually<string>): Promise<LoginResult<FTPShellInterface>> {
+    const folder = await home;
+    const shell = await told(this.#options.shell, user);
+    const limits = await told(this.#options.quota, user);
+    if (this.#options.createHome) await mkdir(folder, { recursive: true, mode: 0o750 });
+    return this.#shellFor(folder, shell, limits);
+  }
+
+  #shellFor(
+    home: string,
+    options: Omit<FTPShellOptions, 'quota'> | undefined,
+    limits: QuotaLimits | undefined,
+  ): LoginResult<FTPShellInterface> {
     if (limits === undefined) return [IFTPShell, new FTPShell(home, options), () => {}];
     const store = this.#enter(home, limits);
     const shell = new FTPShell(home, { ...options, quota: store.quota });
     return [IFTPShell, shell, () => this.#leave(home, store)];
-  }
-
-  async #told<T>(option: ForUser<T> | undefined, user: string): Promise<T | undefined> {
-    if (typeof option !== 'function') return option;
-    // What is a function is the one that tells: neither options nor limits are functions.
-    const tell = option as (user: string) => Eventually<T>;
-    return (await maybeDeferred(() => tell(user))) as T; // of a T, even if it is one that can be waited for
   }
 
   /** Sessions of one folder reckon together, with what was known of it when the first began. */
@@ -127,4 +146,11 @@ export class FTPRealm implements Realm {
     store.sessions -= 1;
     if (store.sessions === 0) this.#stores.delete(home);
   }
+}
+
+async function told<T>(option: ForUser<T> | undefined, user: string): Promise<T | undefined> {
+  if (typeof option !== 'function') return option;
+  // What is a function is the one that tells: neither options nor limits are functions.
+  const tell = option as (user: string) => Eventually<T>;
+  return await tell(user);
 }

@@ -84,9 +84,21 @@ export interface WriteFile {
 
 /**
  * What can be allowed, by pyftpdlib's letters: `e`nter a folder, `l`ist, `r`ead, `a`ppend to what is there, `d`elete, rename (`f`), `m`ake folders, `w`rite files, change
- * the `M`ode, change the `T`ime.
+ * the `M`ode, change the `T`ime. Two are not among pyftpdlib's, and allowed only where they are named: change the `G`roup, make `S`ymbolic links.
  */
-export type PermissionLetter = 'e' | 'l' | 'r' | 'a' | 'd' | 'f' | 'm' | 'w' | 'M' | 'T';
+export type PermissionLetter =
+  | 'e'
+  | 'l'
+  | 'r'
+  | 'a'
+  | 'd'
+  | 'f'
+  | 'm'
+  | 'w'
+  | 'M'
+  | 'T'
+  | 'G'
+  | 'S';
 
 /** Checksums that clients ask for. */
 export type ChecksumName = 'crc32' | 'md5' | 'sha1' | 'sha256' | 'sha512';
@@ -122,6 +134,10 @@ export interface FTPShellInterface {
   setModified?(path: Segments, seconds: number): Eventually<unknown>;
   /** SITE CHMOD: changes the permission bits. */
   changeMode?(path: Segments, mode: number): Eventually<unknown>;
+  /** SITE CHGRP: gives a file or folder to a group, by its name or number. */
+  changeGroup?(path: Segments, group: string): Eventually<unknown>;
+  /** SITE SYMLINK: makes a symbolic link at `path` to something that is there. */
+  makeSymlink?(target: Segments, path: Segments): Eventually<unknown>;
   /** The checksum of a file's bytes from `start` to (not including) `end`, in hexadecimal. */
   checksum?(
     path: Segments,

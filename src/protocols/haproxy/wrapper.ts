@@ -13,6 +13,7 @@ import {
   type Transport,
   UNIXAddress,
 } from '../../reactor/index.ts';
+import { checkLimits, checkTimes } from '../option-checks.ts';
 import { Refusals } from '../policies/refusals.ts';
 import { ProtocolWrapper, type WrapperClass, WrappingFactory } from '../policies/wrapping.ts';
 import { NetworkList } from '../socks/networks.ts';
@@ -51,8 +52,11 @@ export class HAProxyWrappingFactory extends WrappingFactory {
   readonly #trusts: (addr: Address) => boolean;
   readonly #refusals = new Refusals();
 
+  /** @throws {RangeError} for options that make no sense @throws {TypeError} for a network that is none */
   constructor(wrappedFactory: IProtocolFactory, options: HAProxyOptions = {}) {
     super(wrappedFactory);
+    checkTimes(options, ['headerTimeout']);
+    checkLimits(options, ['maxHeaderLength']);
     this.options = options;
     this.#trusts = trusts(options.trusted);
   }
@@ -231,8 +235,10 @@ export class HAProxyProtocolWrapper extends ProtocolWrapper {
     }
     // Not from within the call, as on any transport.
     queueMicrotask(() => {
-      if (this.#paused || this.#held === undefined) return;
-      this.#deliverHeld();
+      if (this.#paused) return;
+      // What was held may have been delivered since, or be TLS's.
+      if (this.#held === undefined) super.resumeProducing();
+      else this.#deliverHeld();
     });
   }
 

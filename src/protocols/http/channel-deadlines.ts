@@ -5,6 +5,7 @@
  * A look costs a comparison for each connection, and happens when the earliest deadline of the look before is over, or one that was stated since, though not more often than four
  * times a second. So what is overdue is noticed at most a quarter of a second late.
  */
+import { reportFailure } from '../../deferred/index.ts';
 import type { DelayedCall, ReactorTime } from '../../reactor/index.ts';
 
 /** Seconds between two looks, at least. */
@@ -65,9 +66,18 @@ export class Deadlines {
     this.#earliestAllowed = now + BREATH;
     let earliest = Number.POSITIVE_INFINITY;
     for (const watched of this.#watched) {
-      if (watched.deadline <= now) watched.overdue(now);
+      if (watched.deadline <= now) this.#tell(watched, now);
       if (watched.deadline < earliest) earliest = watched.deadline;
     }
     if (this.#watched.size > 0 && earliest < Number.POSITIVE_INFINITY) this.by(earliest);
   };
+
+  /** What one of them throws is not to cost the others their time. */
+  #tell(watched: Watched, now: number): void {
+    try {
+      watched.overdue(now);
+    } catch (error) {
+      reportFailure(error, 'Unhandled error when time was over');
+    }
+  }
 }

@@ -1,6 +1,7 @@
 /** What becomes of the body of a request: who gets it, how long it may be, and by when it has to have come. */
 import type { Deferred } from '../../deferred/index.ts';
 import type { ReactorTime } from '../../reactor/index.ts';
+import { codingsOf } from './encoding/codings.ts';
 import type { RequestHead } from './heads.ts';
 import type { ServerLimits } from './http-limits.ts';
 import type { Request } from './request.ts';
@@ -111,11 +112,10 @@ export class BodyIntake implements BodySource {
   /** @throws {HTTPError} for a body that is not to be read */
   #check(resource: IResource | undefined): void {
     const request = this.#request;
-    const encoding = request.getHeader('content-encoding');
     if (
-      encoding !== undefined &&
-      encoding.toLowerCase() !== 'identity' &&
-      resource?.decodesBody !== true
+      resource?.decodesBody !== true &&
+      request.getHeader('content-encoding') !== undefined &&
+      codingsOf(request.requestHeaders).length > 0
     ) {
       throw new HTTPError(415, undefined, { headers: { 'Accept-Encoding': 'identity' } });
     }
@@ -177,7 +177,7 @@ export class BodyIntake implements BodySource {
     this.#body?.failed(
       new RequestAborted('The answer was complete before the body of the request'),
     );
-    if (this.#pausedAt !== undefined) this.resumeBody();
+    this.resumeBody();
   }
 
   /** Whether what is left of it may be read and dropped, so that the connection can go on. */
@@ -221,13 +221,13 @@ export class BodyIntake implements BodySource {
   }
 
   resumeBody(): void {
-    if (this.#pausedAt !== undefined) {
-      const waited = this.#clock.seconds() - this.#pausedAt;
-      this.#pausedAt = undefined;
-      this.#begun += waited;
-      this.#requestBegun += waited;
-      this.#owner.intakeChanged();
-    }
+    // What is left of a body may be read long after it was dropped here; the connection is another request's then.
+    if (this.#pausedAt === undefined) return;
+    const waited = this.#clock.seconds() - this.#pausedAt;
+    this.#pausedAt = undefined;
+    this.#begun += waited;
+    this.#requestBegun += waited;
+    this.#owner.intakeChanged();
     this.#owner.continueReading();
   }
 

@@ -2,6 +2,7 @@
  * The way out of a connection. What is sent while something that came is worked on leaves in one write, so pipelined requests cost one system call together. Large bodies go
  * in pieces, each once the one before has left: so it can be seen whether the client reads, and the transport does not hold what it cannot send.
  */
+import { reportFailure } from '../../deferred/index.ts';
 import type { Data, PullProducer, PushProducer, Transport } from '../../reactor/index.ts';
 import { ProducerAlreadyRegistered } from '../../reactor/index.ts';
 
@@ -57,8 +58,9 @@ export class ChannelOutput implements PushProducer {
   /** The large body under way, and how far. */
   #rest: Uint8Array | undefined;
   #at = 0;
-  /** What was sent behind it. */
+  /** What was sent behind it, and how much of that has gone. */
   #behind: Data[] | undefined;
+  #behindAt = 0;
   #producer: Registered | undefined;
   #atEnd: (() => void) | undefined;
   #ended = false;
@@ -156,17 +158,26 @@ export class ChannelOutput implements PushProducer {
         if (this.#at >= rest.byteLength) this.#rest = undefined;
         this.#write(piece);
       } else if (this.#behind !== undefined) {
-        const behind = this.#behind;
-        this.#behind = undefined;
-        while (behind.length > 0 && this.#rest === undefined) {
-          const next = behind.shift();
-          if (next !== undefined) this.#put(next);
-        }
-        if (behind.length > 0) this.#behind = behind;
+        this.#putBehind(this.#behind);
       } else {
         return;
       }
     } while (!this.paused && !single);
+  }
+
+  /** As far as the next large one. There may be very many, and taking the first of a long list away moves all others. */
+  #putBehind(behind: Data[]): void {
+    let at = this.#behindAt;
+    this.#behind = undefined;
+    while (at < behind.length && this.#rest === undefined) {
+      const next = behind[at] ?? '';
+      behind[at] = '';
+      at += 1;
+      this.#put(next);
+    }
+    const isLeft = at < behind.length;
+    this.#behind = isLeft ? behind : undefined;
+    this.#behindAt = isLeft ? at : 0;
   }
 
   get #waiting(): boolean {
@@ -192,7 +203,12 @@ export class ChannelOutput implements PushProducer {
   release(): void {
     const registered = this.#producer;
     this.#producer = undefined;
-    (registered?.producer as PushProducer | undefined)?.stopProducing(); // both kinds can be stopped
+    try {
+      (registered?.producer as PushProducer | undefined)?.stopProducing(); // both kinds can be stopped
+    } catch (error) {
+      // What it was to write is given up in any case, and nobody is there to whom it could be said.
+      reportFailure(error, 'Unhandled error in a producer that was stopped');
+    }
     if (this.#released) return;
     this.#released = true;
     this.#transport.unregisterProducer();

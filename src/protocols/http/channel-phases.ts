@@ -50,6 +50,16 @@ export abstract class PhasedChannel extends Protocol<HTTPFactory> implements Wat
   }
 
   overdue(now: number): void {
+    try {
+      this.#timeIsOver(now);
+    } catch (error) {
+      // Whoever threw that will not go on with the connection.
+      this.abortConnection();
+      throw error;
+    }
+  }
+
+  #timeIsOver(now: number): void {
     if (this.readBy <= now) {
       this.say('does not read its answer');
       this.abortConnection();

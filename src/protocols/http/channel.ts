@@ -16,6 +16,7 @@ import {
   type TLSTransport,
 } from '../../reactor/index.ts';
 import { numberOf, type RefusalReason } from './access-log.ts';
+import { Heir } from './channel-heir.ts';
 import { BodyIntake, type IntakeOwner } from './channel-intake.ts';
 import { ChannelOutput, type OutputOwner } from './channel-output.ts';
 import { NEVER, PhasedChannel } from './channel-phases.ts';
@@ -110,8 +111,10 @@ export class HTTPChannel
         // It has enough to do with reading its answers.
         this.phase = 'handling';
         this.until = NEVER;
-      } else if (parser.betweenMessages) this.enter('idle', this.factory.limits.timeout);
-      else if (phase !== 'head') {
+      } else if (parser.betweenMessages) {
+        if (this.factory.draining && this.#requests > 0) this.close(false);
+        else this.enter('idle', this.factory.limits.timeout);
+      } else if (phase !== 'head') {
         this.enter('head', this.factory.limits.headTimeout);
         this.#begun = this.clock.seconds();
       }
@@ -127,6 +130,8 @@ export class HTTPChannel
     if (this.phase === 'closing' || this.phase === 'lingering') return;
     // A client that does not read its answers is not given more of them.
     if (this.#request === undefined && this.#output.paused) return;
+    // The next request waits for its turn, whoever asks.
+    if (this.#request !== undefined && this.#intake === undefined) return;
     if (this.#parsing) {
       this.#parser.resume();
       return;
@@ -219,7 +224,9 @@ export class HTTPChannel
     this.#cutOff = true;
     this.#intake = undefined;
     if (request === undefined) {
-      this.#refuse(error.status, error.code, error.line);
+      // The rest of a body that nobody wanted belongs to a request that was answered.
+      if (intake !== undefined) this.close(true);
+      else this.#refuse(error.status, error.code, error.line);
       return;
     }
     if (intake?.fail(new HTTPError(error.status, undefined, { cause: error }))) return;
@@ -303,8 +310,8 @@ export class HTTPChannel
     if (intake !== undefined) {
       if (this.#last) {
         this.#intake = undefined;
-        intake.drop();
         this.close(true);
+        intake.drop();
       } else {
         intake.drop();
         this.#goOn();
@@ -329,14 +336,18 @@ export class HTTPChannel
     this.#given = true;
     this.phase = 'other';
     this.until = NEVER;
-    this.readBy = NEVER;
-    this.next = protocol;
+    const heir = new Heir(protocol, this.transport, rest);
+    this.next = heir;
     this.#output.end(() => {
+      this.readBy = NEVER;
       this.factory.deadlines.remove(this);
       if (this.#readPaused) this.transport.resumeProducing();
-      protocol.makeConnection(this.transport);
-      if (rest.length > 0) protocol.dataReceived(rest);
+      this.next = protocol;
+      heir.inherit();
     });
+    if (this.next !== heir || this.#readPaused) return;
+    this.#readPaused = true;
+    this.transport.pauseProducing();
   }
 
   // ------------------------------------------------------------------------------------------ closing
@@ -344,6 +355,10 @@ export class HTTPChannel
   /** @param mayLinger whether the client may still be sending, so that closing at once could cost it the answer */
   protected override close(mayLinger: boolean): void {
     if (this.phase === 'closing' || this.phase === 'lingering') return;
+    if (this.phase === 'other') {
+      this.transport.loseConnection();
+      return;
+    }
     const { limits } = this.factory;
     const lingering = mayLinger && !this.#peerEnded;
     // What was sent last may take its time to leave.
@@ -365,7 +380,7 @@ export class HTTPChannel
   }
 
   abortConnection(): void {
-    this.phase = 'closing';
+    if (this.phase !== 'other') this.phase = 'closing';
     this.until = NEVER;
     this.#output.release();
     this.transport.abortConnection();
@@ -403,7 +418,8 @@ export class HTTPChannel
     this.#parser.finish();
     this.#output.flush();
     if (this.#request === undefined) {
-      this.close(false);
+      // What came before is answered as the client reads.
+      if (!this.factory.allowHalfClose || !this.#parser.paused) this.close(false);
     } else if (!this.factory.allowHalfClose) {
       this.#lose(new Failure(new ConnectionDone()));
       this.close(false);
@@ -423,10 +439,9 @@ export class HTTPChannel
     const { factory } = this;
     factory.deadlines.remove(this);
     if (this.peer !== undefined) factory.channelClosed(this, this.peer);
-    const wasOther = this.phase === 'other';
     this.phase = 'closing';
     this.#lose(reason);
-    return wasOther ? this.next?.connectionLost(reason) : undefined;
+    return this.next?.connectionLost(reason);
   }
 
   // --------------------------------------------------------------------------------- time and backlog

@@ -3,6 +3,7 @@ import {
   type Deferred,
   Deferred as DeferredClass,
   getDefaultClock,
+  reportFailure,
   succeed,
 } from '../../deferred/index.ts';
 import type {
@@ -75,6 +76,12 @@ export interface HTTPFactoryOptions extends LimitOptions {
   readonly secureSessionCookie?: string;
 }
 
+/** Connections that are to end, and who waits for that. */
+interface Drain {
+  readonly channels: Set<HTTPChannel>;
+  readonly done: Deferred<void>;
+}
+
 function isReactor(clock: ReactorTime): clock is ReactorTime & ReactorCore {
   return typeof (clock as Partial<ReactorCore>).addSystemEventTrigger === 'function';
 }
@@ -133,7 +140,8 @@ export class HTTPFactory extends ServerFactory<HTTPChannel> {
   readonly #accessLog: ((record: AccessRecord) => void) | null;
   /** Whether requests are logged. */
   readonly logging: boolean;
-  #draining: Deferred<void>[] | undefined;
+  #draining = false;
+  readonly #drains: Set<Drain> = new Set();
   #trigger: TriggerID | undefined;
 
   /** @throws {RangeError} @throws {TypeError} for options that make no sense */
@@ -168,7 +176,7 @@ export class HTTPFactory extends ServerFactory<HTTPChannel> {
 
   override buildProtocol(address: Address): HTTPChannel | null {
     const { maxConnections, maxConnectionsPerPeer } = this.limits;
-    if (this.#draining !== undefined || this.#channels.size >= maxConnections) return null;
+    if (this.#draining || this.#channels.size >= maxConnections) return null;
     if (maxConnectionsPerPeer !== Number.POSITIVE_INFINITY) {
       if ((this.#perPeer.get(peerKey(address)) ?? 0) >= maxConnectionsPerPeer) return null;
     }
@@ -185,6 +193,7 @@ export class HTTPFactory extends ServerFactory<HTTPChannel> {
   /** @internal */
   channelOpened(channel: HTTPChannel, peer: Address): void {
     this.#channels.add(channel);
+    if (this.#draining) for (const { channels } of this.#drains) channels.add(channel);
     if (this.limits.maxConnectionsPerPeer === Number.POSITIVE_INFINITY) return;
     const key = peerKey(peer);
     this.#perPeer.set(key, (this.#perPeer.get(key) ?? 0) + 1);
@@ -199,19 +208,22 @@ export class HTTPFactory extends ServerFactory<HTTPChannel> {
       if (left > 0) this.#perPeer.set(key, left);
       else this.#perPeer.delete(key);
     }
-    if (this.#channels.size === 0)
-      for (const waiting of this.#draining?.splice(0) ?? []) waiting.callback(undefined);
+    for (const drain of this.#drains) {
+      if (!drain.channels.delete(channel) || drain.channels.size > 0) continue;
+      this.#drains.delete(drain);
+      drain.done.callback(undefined);
+    }
   }
 
   /** Whether connections are to end with the answer under way. */
   get draining(): boolean {
-    return this.#draining !== undefined;
+    return this.#draining;
   }
 
   // -------------------------------------------------------------------------------------- start and stop
 
   override startFactory(): void {
-    this.#draining = undefined;
+    this.#draining = false;
     const { clock } = this;
     if (isReactor(clock)) {
       this.#trigger = clock.addSystemEventTrigger('before', 'shutdown', () => this.#wind());
@@ -245,16 +257,22 @@ export class HTTPFactory extends ServerFactory<HTTPChannel> {
    * Ends all connections: idle ones now, the others with their answers, which say so; those that are not done in time are broken off. Fires when there are none left.
    * New ones are refused from here on, until the factory is started again.
    * @param deadline seconds that answers may take; by default the limit `drainTimeout`
+   * @throws {RangeError} when that is not a number of 0 or more
    */
   drain(deadline: number = this.limits.drainTimeout): Deferred<void> {
-    this.#draining ??= [];
+    if (!(deadline >= 0)) {
+      throw new RangeError(`Cannot drain for ${String(deadline)} seconds: expected 0 or more`);
+    }
+    this.#draining = true;
     for (const channel of [...this.#channels]) channel.drain();
     if (this.#channels.size === 0) return succeed(undefined);
     const done = new DeferredClass<void>();
-    this.#draining.push(done);
+    // The factory may be started again meanwhile: connections that are made then are none of these.
+    const channels = new Set(this.#channels);
+    this.#drains.add({ channels, done });
     if (deadline === Number.POSITIVE_INFINITY) return done;
     const timer = this.clock.callLater(deadline, () => {
-      for (const channel of [...this.#channels]) channel.abortConnection();
+      for (const channel of [...channels]) channel.abortConnection();
     });
     return done.addBoth((result) => {
       if (timer.active()) timer.cancel();
@@ -323,8 +341,13 @@ export class HTTPFactory extends ServerFactory<HTTPChannel> {
   /** Logs an answered request, or what was refused before it was one. Called when `logging`. */
   log(request: Loggable): void {
     const now = this.wallTime();
-    this.#logTarget?.write(`${this.logFormatter(this.#timestamp(now), request)}\n`);
-    this.#accessLog?.(accessRecord(now, request));
+    try {
+      this.#logTarget?.write(`${this.logFormatter(this.#timestamp(now), request)}\n`);
+      this.#accessLog?.(accessRecord(now, request));
+    } catch (error) {
+      // An answer that nobody can write down has been given all the same.
+      reportFailure(error, 'Unhandled error in the access log');
+    }
   }
 
   #stampedSecond = Number.NaN;

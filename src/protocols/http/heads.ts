@@ -125,7 +125,7 @@ export class RequestHead extends MessageHead<Framing> {
 
 /** The head of a response. */
 export class ResponseHead extends MessageHead<ResponseFraming> {
-  /** 100 to 599. */
+  /** 100 to 999. */
   readonly status: number;
   /** The reason phrase, which may be empty, and is for people only. */
   readonly reason: string;

@@ -3,8 +3,9 @@ import { EMPTY } from '../data.ts';
 
 /** What a body is collected in at first, at most. Bytes; a client that announces much and sends nothing is not given much. */
 const FIRST_STORE = 65_536;
-/** Bytes of a body that wait for whoever reads it; then the connection is not read. */
+/** Bytes of a body that wait for whoever reads it, and pieces, be they ever so small; then the connection is not read. */
 const HIGH_WATER = 65_536;
+const MOST_PIECES = 1000;
 
 /**
  * A body that is kept as one Buffer. A body that came in one piece is not copied; pieces are copied once, or twice where the length was not known, into memory that grows with
@@ -149,7 +150,7 @@ export class RequestBody implements AsyncIterable<Buffer> {
     }
     this.#waiting.push(chunk);
     this.#waitingBytes += chunk.length;
-    if (this.#waitingBytes >= HIGH_WATER) this.#pause();
+    if (this.#waitingBytes >= HIGH_WATER || this.#waiting.length >= MOST_PIECES) this.#pause();
   }
 
   /** @internal */
@@ -218,7 +219,8 @@ export class RequestBody implements AsyncIterable<Buffer> {
     const receiver = this.#receiver;
     if (receiver === undefined) return;
     while (this.#waiting.length > 0 && !this.#receiverPaused) receiver.write(this.#shift());
-    if (this.#receiverPaused) return;
+    // One that was paused and resumed from within has been given everything there.
+    if (this.#receiverPaused || this.#receiver !== receiver) return;
     const ending = this.#ending;
     if (ending === undefined) {
       this.#resume();

@@ -62,9 +62,7 @@ export class UnsupportedMethod extends Error {
 
 type Renderer = (this: Resource, request: Request) => Rendered;
 
-/** The methods of each class that is rendered, in the order in which they were defined. */
-const allowed = new WeakMap<object, readonly string[]>();
-
+/** The methods that a resource has a `render_` for, its own ones first, then those of its class. */
 function allowedMethodsOf(resource: object): readonly string[] {
   const found = new Set<string>();
   for (
@@ -151,7 +149,7 @@ export class Resource implements IResource {
   render(request: Request): Rendered {
     const renderer = this.#rendererFor(request.method);
     if (renderer !== undefined) return renderer.call(this, request);
-    const methods = this.#allowed();
+    const methods = this.allowedMethods ?? allowedMethodsOf(this);
     if (request.method !== 'OPTIONS') throw new UnsupportedMethod(methods);
     request.setHeader('Allow', methods.join(', '));
     request.setResponseCode(204);
@@ -165,17 +163,6 @@ export class Resource implements IResource {
     if (method === 'HEAD') return (this.render_HEAD ?? this.render_GET) as Renderer | undefined;
     const renderer: unknown = Reflect.get(this, `render_${method}`);
     return typeof renderer === 'function' ? (renderer as Renderer) : undefined; // whoever names a method so means it so
-  }
-
-  #allowed(): readonly string[] {
-    if (this.allowedMethods !== null) return this.allowedMethods;
-    const kind: object = Object.getPrototypeOf(this);
-    let methods = allowed.get(kind);
-    if (methods === undefined) {
-      methods = allowedMethodsOf(this);
-      allowed.set(kind, methods);
-    }
-    return methods;
   }
 }
 

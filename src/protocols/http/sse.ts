@@ -1,6 +1,7 @@
 /** Server-sent events (the HTML standard, 9.2): a stream of messages to a browser's EventSource. */
 import { reportFailure } from '../../deferred/index.ts';
 import type { Data, DelayedCall, PushProducer } from '../../reactor/index.ts';
+import { checkLimit } from './http-limits.ts';
 import type { Request } from './request.ts';
 import { NOT_DONE_YET, Resource } from './resource.ts';
 
@@ -94,8 +95,17 @@ export class ServerSentEvents extends Resource {
   readonly #source: EventSourceFactory;
   readonly #options: ServerSentEventsOptions;
 
+  /** @throws {RangeError} for times and sizes that make no sense */
   constructor(source: EventSourceFactory, options: ServerSentEventsOptions = {}) {
     super();
+    const { heartbeat = null, retry, maxBuffered } = options;
+    if (heartbeat !== null && !(heartbeat > 0)) {
+      throw new RangeError(
+        `The option heartbeat must be above 0, in seconds, or null: got ${String(heartbeat)}`,
+      );
+    }
+    checkLimit('retry', retry);
+    checkLimit('maxBuffered', maxBuffered);
     this.#source = source;
     this.#options = options;
   }
@@ -125,7 +135,8 @@ class Stream implements PushProducer, Observer {
   #cancel: (() => void) | undefined;
   #paused = false;
   #resumed: (() => void) | undefined;
-  #waiting: string[] = [];
+  /** What waits, as one text: there may be very many events, and they leave together. */
+  #waiting = '';
   #waitingBytes = 0;
   #ended: 'no' | 'soon' | 'yes' = 'no';
 
@@ -188,8 +199,8 @@ class Stream implements PushProducer, Observer {
       this.#send(text);
       return;
     }
-    this.#waiting.push(text);
-    this.#waitingBytes += text.length;
+    this.#waiting += text;
+    this.#waitingBytes += Buffer.byteLength(text);
     if (this.#waitingBytes > this.#maxBuffered) {
       this.stopProducing();
       this.#request.channel.abortConnection();
@@ -208,7 +219,7 @@ class Stream implements PushProducer, Observer {
     if (this.#ended !== 'no') return;
     this.#ended = 'soon';
     this.#cancel = undefined;
-    if (this.#waiting.length === 0) this.#finish();
+    if (this.#waiting === '') this.#finish();
   }
 
   // ------------------------------------------------------------------------------------------- the client
@@ -237,11 +248,10 @@ class Stream implements PushProducer, Observer {
 
   resumeProducing(): void {
     this.#paused = false;
-    while (this.#waiting.length > 0 && !this.#paused) {
-      const text = this.#waiting.shift() ?? '';
-      this.#waitingBytes -= text.length;
-      this.#send(text);
-    }
+    const text = this.#waiting;
+    this.#waiting = '';
+    this.#waitingBytes = 0;
+    if (text !== '') this.#send(text);
     if (this.#paused) return;
     if (this.#ended === 'soon') {
       this.#finish();
@@ -255,7 +265,7 @@ class Stream implements PushProducer, Observer {
   stopProducing(): void {
     if (this.#ended === 'yes') return;
     this.#ended = 'yes';
-    this.#waiting = [];
+    this.#waiting = '';
     if (this.#timer?.active()) this.#timer.cancel();
     const cancel = this.#cancel;
     this.#cancel = undefined;

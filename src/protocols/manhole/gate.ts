@@ -1,5 +1,6 @@
 /** Slows down those who try passwords, however many connections they try them over. */
 import { Deferred, type DeferredClock, getDefaultClock } from '../../deferred/index.ts';
+import { checkTimes } from '../option-checks.ts';
 import type { LoginGate, LoginOutcome } from '../telnet/index.ts';
 
 /** Options of a `SlowingGate`. */
@@ -24,7 +25,9 @@ export class SlowingGate implements LoginGate {
   #failures = 0;
   #notBefore = Number.NEGATIVE_INFINITY;
 
+  /** @throws {RangeError} for options that make no sense */
   constructor(options: GateOptions = {}) {
+    checkTimes(options, ['retryDelay', 'maxRetryDelay']);
     this.#first = options.retryDelay ?? 1;
     this.#most = options.maxRetryDelay ?? 30;
     this.#given = options.clock;

@@ -5,6 +5,7 @@ import type { Address, IProtocol, IProtocolFactory } from '../../reactor/index.t
 import { logEvent } from '../../reactor/index.ts';
 import type { AvatarId, AvatarInterface, LoginResult, Portal, Realm } from '../cred/index.ts';
 import { NotImplementedError } from '../errors.ts';
+import { checkLimits, checkTimes } from '../option-checks.ts';
 import { connectionDone, ServerFactory } from '../protocol.ts';
 import {
   type AuthenticatingOptions,
@@ -70,7 +71,7 @@ export class ManholeFactory extends ServerFactory {
   readonly #gate: SlowingGate;
   readonly #connections = new Set<TelnetTransport<IProtocolFactory>>();
 
-  /** @throws {ManholeError} without a portal */
+  /** @throws {ManholeError} without a portal @throws {RangeError} for options that make no sense */
   constructor(portal: Portal, options: ManholeFactoryOptions = {}) {
     super();
     if (typeof portal?.login !== 'function') {
@@ -78,6 +79,9 @@ export class ManholeFactory extends ServerFactory {
         'Cannot open a manhole without a portal: it would be open to everybody',
       );
     }
+    checkLimits(options, ['maxSessions', 'maxAttempts', 'maxLineLength', 'maxTypedAhead']);
+    checkLimits(options, ['maxNegotiationsPerSecond', 'maxSubnegotiation']);
+    checkTimes(options, ['failureDelay', 'loginTimeout']);
     this.#portal = portal;
     this.#options = options;
     this.#gate = new SlowingGate(options);

@@ -7,6 +7,7 @@ import {
   getDefaultClock,
 } from '../../deferred/index.ts';
 import { type Address, logEvent, type PushProducer, type Transport } from '../../reactor/index.ts';
+import { checkLimits, checkTimes } from '../option-checks.ts';
 import { connectionDone } from '../protocol.ts';
 import type { ITerminalProtocol } from '../telnet/index.ts';
 import { Interpreter, type InterpreterOptions } from './interpreter.ts';
@@ -67,8 +68,10 @@ export class Manhole implements ITerminalProtocol, EditorHost, PushProducer {
   #dropped = 0;
   #closed = false;
 
-  /** @param user whose session it is, for log lines */
+  /** @param user whose session it is, for log lines @throws {RangeError} for options that make no sense */
   constructor(user: string, options: ManholeOptions = {}) {
+    checkTimes(options, ['idleTimeout', 'evalTimeout']);
+    checkLimits(options, ['maxCodeLength', 'maxLineLength', 'historySize']);
     this.#user = user;
     this.#options = options;
     this.#editor = new LineEditor(this, options);
@@ -274,8 +277,17 @@ export class Manhole implements ITerminalProtocol, EditorHost, PushProducer {
     } else if (evaluation.awaited)
       this.#await(evaluation.value as Promise<unknown>); // that of an async function
     else {
-      this.#result(evaluation.value);
+      this.#trying(() => this.#result(evaluation.value));
       this.#done();
+    }
+  }
+
+  /** Whatever is evaluated may fail once more when it is looked at. */
+  #trying(look: () => void): void {
+    try {
+      look();
+    } catch (error) {
+      this.show(`${showError(error, this.#look)}\n`);
     }
   }
 
@@ -328,7 +340,7 @@ export class Manhole implements ITerminalProtocol, EditorHost, PushProducer {
     this.#awaiting = token;
     const arrived = (what: () => void): void => {
       if (this.#awaiting !== token) return;
-      what();
+      this.#trying(what);
       this.#awaiting = undefined;
       this.#done();
       this.#typeWhatIsAhead();

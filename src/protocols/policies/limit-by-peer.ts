@@ -1,5 +1,6 @@
 /** A limit on how many connections each peer has at once (Twisted: `LimitConnectionsByPeer`). */
 import type { Address, IProtocol, IProtocolFactory } from '../../reactor/index.ts';
+import { checkLimits } from '../option-checks.ts';
 import { checkPrefixes, type PeerPrefixes, peerName } from './peer-name.ts';
 import { Refusals } from './refusals.ts';
 import { ProtocolWrapper, WrappingFactory } from './wrapping.ts';
@@ -31,6 +32,7 @@ export class LimitConnectionsByPeer extends WrappingFactory {
   constructor(wrappedFactory: IProtocolFactory, options: LimitConnectionsByPeerOptions = {}) {
     super(wrappedFactory);
     checkPrefixes(options);
+    checkLimits(options, ['maxConnectionsPerPeer']);
     this.#options = options;
     this.maxConnectionsPerPeer = options.maxConnectionsPerPeer ?? 5;
   }

@@ -1,6 +1,7 @@
 /** A limit on how often connections are made, all told and by each peer. */
 import { type DeferredClock, getDefaultClock } from '../../deferred/index.ts';
 import type { Address, IProtocolFactory } from '../../reactor/index.ts';
+import { checkLimits } from '../option-checks.ts';
 import { checkPrefixes, type PeerPrefixes, peerName } from './peer-name.ts';
 import { Refusals } from './refusals.ts';
 import { type ProtocolWrapper, WrappingFactory } from './wrapping.ts';
@@ -40,6 +41,7 @@ export class LimitConnectionRate extends WrappingFactory {
   constructor(wrappedFactory: IProtocolFactory, options: LimitConnectionRateOptions = {}) {
     super(wrappedFactory);
     checkPrefixes(options);
+    checkLimits(options, ['burst', 'burstPerPeer', 'maxPeers'], 1);
     for (const rate of [options.rate, options.ratePerPeer]) {
       if (rate === undefined || rate === null || (rate > 0 && rate < Infinity)) continue;
       throw new RangeError(

@@ -1,5 +1,6 @@
 /** A limit on how many connections stand at once, with something to tell the rest (Twisted: `LimitTotalConnectionsFactory`). */
 import type { Address, IProtocol, IProtocolFactory } from '../../reactor/index.ts';
+import { checkLimits } from '../option-checks.ts';
 import { type ProtocolSource, ServerFactory } from '../protocol.ts';
 import { Refusals } from './refusals.ts';
 import { isNoisy, ProtocolWrapper, quietly, type WrapperOwner } from './wrapping.ts';
@@ -49,6 +50,7 @@ export class LimitTotalConnectionsFactory extends ServerFactory implements Wrapp
     options: LimitTotalConnectionsOptions = {},
   ) {
     super();
+    checkLimits(options, ['connectionLimit', 'overflowLimit']);
     this.wrappedFactory = wrappedFactory;
     this.connectionLimit = options.connectionLimit ?? null;
     this.overflowProtocol = options.overflowProtocol ?? null;

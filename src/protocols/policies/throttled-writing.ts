@@ -1,4 +1,5 @@
 /** What a throttled connection sends: it reaches the transport no faster than it may, and whoever makes it is told to wait meanwhile. */
+import { reportFailure } from '../../deferred/index.ts';
 import type { Data, PullProducer, PushProducer, Transport } from '../../reactor/index.ts';
 import { bytesOf } from '../data.ts';
 import { Flow } from './flow.ts';
@@ -155,7 +156,15 @@ export class ThrottledWriting extends Flow {
   protected override pass(bytes: number): void {
     this.#transport.writeSequence(this.#take(bytes));
     if (this.#queued > 0) return;
-    if (!this.#full) this.#resumeProducer();
+    try {
+      if (!this.#full) this.#resumeProducer();
+    } catch (error) {
+      // It is not for those whose turn comes after this connection's to hear of it.
+      reportFailure(error, 'Unhandled error in resumeProducing() of a producer');
+      this.stop();
+      this.#transport.abortConnection();
+      return;
+    }
     this.#finish();
   }
 

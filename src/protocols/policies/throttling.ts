@@ -18,6 +18,7 @@ import type {
   TLSTransport,
   Transport,
 } from '../../reactor/index.ts';
+import { checkLimits, checkTimes } from '../option-checks.ts';
 import { Refusals } from './refusals.ts';
 import { ThrottledReading } from './throttled-reading.ts';
 import { ThrottledWriting } from './throttled-writing.ts';
@@ -104,6 +105,8 @@ export class ThrottlingFactory extends WrappingFactory {
 
   constructor(wrappedFactory: IProtocolFactory, options: ThrottlingOptions = {}) {
     super(wrappedFactory);
+    checkLimits(options, ['maxConnectionCount']);
+    checkTimes(options, ['burst']);
     this.maxConnectionCount = options.maxConnectionCount ?? Number.POSITIVE_INFINITY;
     const { readLimitPerConnection = null, writeLimitPerConnection = null } = options;
     this.readLimitPerConnection = checkRate('readLimitPerConnection', readLimitPerConnection);

@@ -1,6 +1,7 @@
 /** Connections over which nothing goes for too long are closed (Twisted: `TimeoutFactory`, `TimeoutProtocol`). */
 import { type DeferredClock, type Failure, getDefaultClock } from '../../deferred/index.ts';
 import { type Data, type IProtocol, type IProtocolFactory, logEvent } from '../../reactor/index.ts';
+import { checkTimes } from '../option-checks.ts';
 import { TimeoutWheel, type WheelTimer } from './timeout-wheel.ts';
 import { ProtocolWrapper, type WrapperClass, WrappingFactory } from './wrapping.ts';
 
@@ -29,13 +30,15 @@ export class TimeoutFactory extends WrappingFactory {
   /** As they were given. */
   readonly options: TimeoutOptions;
 
-  /** @param timeoutPeriod seconds; default 1800, half an hour */
+  /** @param timeoutPeriod seconds; default 1800, half an hour @throws {RangeError} for what is no time */
   constructor(
     wrappedFactory: IProtocolFactory,
     timeoutPeriod: number = 1800,
     options: TimeoutOptions = {},
   ) {
     super(wrappedFactory);
+    checkTimes({ timeoutPeriod }, ['timeoutPeriod']);
+    checkTimes(options, ['abortTimeout']);
     this.timeoutPeriod = timeoutPeriod;
     this.options = options;
   }

@@ -120,14 +120,17 @@ export class TokenBucket {
     this.#serving = true;
     const share = Math.floor(this.#whole / Math.max(1, this.#waiting.size));
     const slice = Math.min(LARGE_SLICE, Math.max(SMALL_SLICE, share));
-    while (this.#whole >= 1) {
-      const [waiter] = this.#waiting;
-      if (waiter === undefined) break;
-      this.#waiting.delete(waiter);
-      waiter.serve(this, Math.min(slice, this.#whole));
+    try {
+      while (this.#whole >= 1) {
+        const [waiter] = this.#waiting;
+        if (waiter === undefined) break;
+        this.#waiting.delete(waiter);
+        waiter.serve(this, Math.min(slice, this.#whole));
+      }
+    } finally {
+      this.#serving = false;
+      this.#count();
+      this.#schedule();
     }
-    this.#serving = false;
-    this.#count();
-    this.#schedule();
   };
 }

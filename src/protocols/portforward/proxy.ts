@@ -21,6 +21,7 @@ import {
 import { proxyClientEndpoint } from '../haproxy/client.ts';
 import type { ProxyHeaderContents } from '../haproxy/encode.ts';
 import type { ProxyAddress } from '../haproxy/header.ts';
+import { checkLimits, checkTimes } from '../option-checks.ts';
 import { Factory, Protocol } from '../protocol.ts';
 import { Relay, type RelayEnd } from '../relay.ts';
 
@@ -207,8 +208,11 @@ export class ForwardingFactory extends Factory<IProtocol> {
   /** The connections that are handed on, and those that are to be. */
   readonly protocols: Set<ProxyServer> = new Set();
 
+  /** @throws {RangeError} for options that make no sense */
   constructor(endpoint: StreamClientEndpoint, options: ForwardingOptions = {}) {
     super();
+    checkTimes(options, ['connectTimeout', 'idleTimeout', 'closeTimeout']);
+    checkLimits(options, ['maxPending']);
     this.endpoint = endpoint;
     this.options = options;
   }

@@ -26,6 +26,7 @@ import {
   type TLSTransport,
   type Transport,
 } from '../../reactor/index.ts';
+import { checkTimes } from '../option-checks.ts';
 import { ProtocolWrapper, WrappingFactory } from '../policies/wrapping.ts';
 import { SOCKSAuthenticationError, SOCKSError, SOCKSRefusedError } from './errors.ts';
 import {
@@ -378,6 +379,7 @@ export class SOCKS5ClientEndpoint implements StreamClientEndpoint {
     port: number,
     options: SOCKS5ClientOptions = {},
   ) {
+    checkTimes(options, ['timeout']);
     this.#proxy = proxy;
     this.#target = { host, port };
     this.#options = options;
@@ -403,6 +405,7 @@ export class SOCKS4ClientEndpoint implements StreamClientEndpoint {
     port: number,
     options: SOCKS4ClientOptions = {},
   ) {
+    checkTimes(options, ['timeout']);
     this.#proxy = proxy;
     this.#target = { host, port };
     this.#options = options;

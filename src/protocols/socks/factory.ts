@@ -4,6 +4,7 @@ import { type Address, logEvent, UNIXAddress } from '../../reactor/index.ts';
 import { UsernamePassword } from '../cred/credentials.ts';
 import { UnauthorizedLogin } from '../cred/errors.ts';
 import type { AvatarId, Eventually, LoginResult, Portal, Realm } from '../cred/portal.ts';
+import { checkLimits, checkTimes } from '../option-checks.ts';
 import { ServerFactory } from '../protocol.ts';
 import type { SOCKSCommand } from './messages.ts';
 import { NetworkList, NOT_PUBLIC, sameHost } from './networks.ts';
@@ -124,9 +125,12 @@ export class SOCKSServerFactory extends ServerFactory<SOCKSServer> {
   readonly #deny: NetworkList;
   readonly #notPublic = new NetworkList(NOT_PUBLIC);
 
-  /** @throws {TypeError} for what is no network */
+  /** @throws {TypeError} for what is no network @throws {RangeError} for options that make no sense */
   constructor(reactor: SOCKSReactor, options: SOCKSServerOptions = {}) {
     super();
+    checkLimits(options, ['maxConnections']);
+    checkTimes(options, ['handshakeTimeout', 'failedLoginDelay', 'connectTimeout', 'bindTimeout']);
+    checkTimes(options, ['idleTimeout', 'closeTimeout']);
     this.reactor = reactor;
     this.options = options;
     const clients = options.clients ?? (options.login === undefined ? ONLY_HERE : undefined);

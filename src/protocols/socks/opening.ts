@@ -147,18 +147,14 @@ export function connectToFirst(
     else tryNext();
   };
   const tryNext = (): void => {
-    connector = reactor.connectTCP(
-      left.shift() ?? '',
-      port,
-      new FarFactory(build, failed),
-      options,
-    );
+    const factory = new FarFactory(build, failed);
+    try {
+      connector = reactor.connectTCP(left.shift() ?? '', port, factory, options);
+    } catch (error) {
+      result.errback(error);
+    }
   };
-  try {
-    tryNext();
-  } catch (error) {
-    result.errback(error);
-  }
+  tryNext();
   return result;
 }
 

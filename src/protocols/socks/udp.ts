@@ -3,6 +3,7 @@ import { isIPv6 } from 'node:net';
 import { type Deferred, type DeferredTimer, Failure } from '../../deferred/index.ts';
 import {
   type Address,
+  CannotListenError,
   MessageLengthError,
   type Reactor,
   type ReactorUDP,
@@ -69,8 +70,8 @@ export class UDPAssociation {
   #clientPort: number;
   /** Verdicts: where a target's datagrams go, or null for one that is refused. */
   readonly #targets = new Map<string, readonly [host: string, port: number] | null>();
-  /** Where answers may come from. */
-  readonly #known = new Set<string>();
+  /** Where answers may come from, and how many of the targets that is: one may have several names. */
+  readonly #known = new Map<string, number>();
   #waiting = 0;
   #seenAt: number;
   #timer: DeferredTimer | undefined;
@@ -161,14 +162,25 @@ export class UDPAssociation {
   }
 
   #remember(key: string, target: readonly [host: string, port: number] | null): void {
+    this.#forget(key);
     this.#targets.set(key, target);
-    if (target !== null) this.#known.add(`${target[0]} ${target[1]}`);
+    this.#know(target, 1);
     if (this.#targets.size <= MOST_TARGETS) return;
-    for (const [oldest, was] of this.#targets) {
-      this.#targets.delete(oldest);
-      if (was !== null) this.#known.delete(`${was[0]} ${was[1]}`);
-      return;
-    }
+    const [oldest] = this.#targets.keys();
+    if (oldest !== undefined) this.#forget(oldest);
+  }
+
+  #forget(key: string): void {
+    this.#know(this.#targets.get(key) ?? null, -1);
+    this.#targets.delete(key);
+  }
+
+  #know(target: readonly [host: string, port: number] | null, by: 1 | -1): void {
+    if (target === null) return;
+    const name = `${target[0]} ${target[1]}`;
+    const count = (this.#known.get(name) ?? 0) + by;
+    if (count === 0) this.#known.delete(name);
+    else this.#known.set(name, count);
   }
 
   #send(body: Buffer, target: readonly [host: string, port: number]): void {
@@ -177,10 +189,16 @@ export class UDPAssociation {
     let port = this.#outside.get(isV6);
     if (port === undefined) {
       const received: Received = (datagram, from) => this.#fromTarget(datagram, from);
-      port = this.#reactor.listenUDP(0, new Port(received), {
-        interface: isV6 ? '::' : '0.0.0.0',
-        maxPacketSize: LONGEST,
-      });
+      try {
+        port = this.#reactor.listenUDP(0, new Port(received), {
+          interface: isV6 ? '::' : '0.0.0.0',
+          maxPacketSize: LONGEST,
+        });
+      } catch (error) {
+        // Without that family, or a port that is free, there is no way to the target: lost, as on the way.
+        if (error instanceof CannotListenError) return;
+        throw error;
+      }
       this.#outside.set(isV6, port);
     }
     port.write(body, target);

@@ -11,6 +11,7 @@ import {
 import { type IProtocolFactory, logEvent } from '../../reactor/index.ts';
 import { watch } from '../buffered-receiver.ts';
 import { LoginFailed, type LoginResult, type Portal, UsernamePassword } from '../cred/index.ts';
+import { checkLimits, checkTimes } from '../option-checks.ts';
 import { connectionDone, type Factory } from '../protocol.ts';
 import { BRK, ECHO, IP, LINEMODE_ABORT, LINEMODE_EOF } from './constants.ts';
 import { ITelnetProtocol } from './interfaces.ts';
@@ -86,6 +87,8 @@ export class AuthenticatingTelnetProtocol<
     if (typeof portal?.login !== 'function') {
       throw new TypeError('Cannot let anybody log in: expected a Portal');
     }
+    checkLimits(options, ['maxAttempts', 'maxLineLength', 'maxTypedAhead']);
+    checkTimes(options, ['failureDelay', 'loginTimeout']);
     this.portal = portal;
     this.MAX_LENGTH = options.maxLineLength ?? 256;
     this.#options = options;
@@ -247,7 +250,7 @@ export class AuthenticatingTelnetProtocol<
     const { protocol } = this;
     this.protocol = null;
     try {
-      protocol?.connectionLost(reason);
+      this[watch](protocol?.connectionLost(reason));
     } finally {
       this.#callLogout();
     }

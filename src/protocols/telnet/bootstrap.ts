@@ -104,7 +104,7 @@ export class TelnetBootstrapProtocol<F extends IProtocolFactory = Factory>
     const { protocol } = this;
     this.connected = false;
     this.protocol = null;
-    protocol?.connectionLost(reason);
+    this.#watch(protocol?.connectionLost(reason));
   }
 
   #watch(result: unknown): void {

@@ -43,6 +43,8 @@ export class OptionNegotiator {
     local: new Map(),
     remote: new Map(),
   };
+  /** Why nothing can be asked any more. */
+  #over: Failure | undefined;
 
   constructor(host: OptionHost) {
     this.#host = host;
@@ -55,13 +57,15 @@ export class OptionNegotiator {
 
   /**
    * Asks for an option to be on, or off. Fires with true once it is so. Fails with `OptionRefused`, `AlreadyEnabled`, `AlreadyDisabled`, and with `AlreadyNegotiating` when it was asked
-   * already. Asked for the opposite of what is under way, that comes next.
+   * already. Asked for the opposite of what is under way, that comes next. After `failAll`, it fails with the reason for that.
    */
   ask(side: OptionSide, option: number, on: boolean): Deferred<true> {
     const negotiation = this.#of(side, option);
     const { state } = negotiation;
     const result = new Deferred<true>();
-    if (state === (on ? 'yes' : 'no')) {
+    if (this.#over !== undefined) {
+      result.errback(this.#over);
+    } else if (state === (on ? 'yes' : 'no')) {
       result.errback(
         on
           ? new AlreadyEnabled(`Cannot enable ${side} option ${option}: it is on`, option)
@@ -104,8 +108,9 @@ export class OptionNegotiator {
     }
   }
 
-  /** Fails all that is open. */
+  /** Fails all that is open, and all that is asked from here on: the connection is over. */
   failAll(reason: Failure): void {
+    this.#over = reason;
     for (const options of Object.values(this.#options)) {
       for (const negotiation of options.values()) {
         const { asked, next } = negotiation;

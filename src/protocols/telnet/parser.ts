@@ -1,4 +1,5 @@
 /** Takes telnet apart into what is said and what is told by commands (RFC 854, 855). Pure: bytes in, calls out; they may come in any pieces. */
+import { checkLimits } from '../option-checks.ts';
 import { CR, DO, DONT, IAC, LF, NULL, SB, SE, WILL, WONT } from './constants.ts';
 import { TelnetLimitExceeded } from './errors.ts';
 
@@ -41,6 +42,7 @@ export class TelnetParser {
   #subnegotiation: number[] = [];
 
   constructor(events: TelnetEvents, options: TelnetParserOptions = {}) {
+    checkLimits(options, ['maxSubnegotiation']);
     this.#events = events;
     this.#maxSubnegotiation = options.maxSubnegotiation ?? 1024;
   }

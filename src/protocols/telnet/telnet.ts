@@ -8,6 +8,7 @@ import {
 } from '../../deferred/index.ts';
 import { type Data, type IProtocolFactory, logEvent } from '../../reactor/index.ts';
 import { bytesOf } from '../data.ts';
+import { checkLimits } from '../option-checks.ts';
 import { connectionDone, type Factory } from '../protocol.ts';
 import { CR, IAC, LF, SB, SE, TRANSMIT_BINARY } from './constants.ts';
 import { TelnetError, TelnetLimitExceeded } from './errors.ts';
@@ -50,6 +51,7 @@ export class Telnet<F extends IProtocolFactory = Factory>
 
   constructor(options: TelnetOptions = {}) {
     super();
+    checkLimits(options, ['maxNegotiationsPerSecond']);
     this.#parser = new TelnetParser(this, options);
     this.#options = new OptionNegotiator(this);
     this.#limit = options.maxNegotiationsPerSecond ?? 100;
@@ -265,7 +267,7 @@ export class TelnetTransport<F extends IProtocolFactory = Factory> extends Telne
     try {
       super.connectionLost(reason);
     } finally {
-      protocol?.connectionLost(reason);
+      this.#watch(protocol?.connectionLost(reason));
     }
   }
 

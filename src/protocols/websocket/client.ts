@@ -1,5 +1,5 @@
 /** The client's end: connects, shakes hands, and is a WebSocket from then on. */
-import { Deferred, type Failure } from '../../deferred/index.ts';
+import { Deferred, type Failure, reportFailure } from '../../deferred/index.ts';
 import {
   type Address,
   HostnameEndpoint,
@@ -15,6 +15,7 @@ import type { ResponseHead } from '../http/heads.ts';
 import type { HTTPParseError } from '../http/parse-errors.ts';
 import type { ResponseEvents } from '../http/parser-events.ts';
 import { ResponseParser } from '../http/response-parser.ts';
+import { checkTimes } from '../option-checks.ts';
 import { ClientFactory } from '../protocol.ts';
 import { ClientRequest, placeOf, type WebSocketPlace } from './client-request.ts';
 import { type Agreement, type ConnectionKeeper, WebSocketConnection } from './connection.ts';
@@ -170,7 +171,12 @@ class ClientHandshake<P extends WebSocketProtocol>
     const connection = new WebSocketConnection(protocol, settings, agreement, keeper);
     this.#connection = connection;
     connection.makeConnection(this.#transport);
-    this.#factory.handshakeDone(protocol);
+    try {
+      this.#factory.handshakeDone(protocol);
+    } catch (error) {
+      reportFailure(error, `Unhandled error in handshakeDone() of ${this.#factory.logPrefix()}`);
+      connection.abortConnection();
+    }
     if (rest.length > 0) connection.dataReceived(rest);
   }
 
@@ -220,6 +226,7 @@ export class WebSocketClientFactory<
     this.#place = placeOf(url);
     this.#options = options;
     this.settings = webSocketSettings(options);
+    checkTimes(options, ['handshakeTimeout']);
     this.handshakeTimeout = options.handshakeTimeout === undefined ? 30 : options.handshakeTimeout;
     // What is wrong with it is to be seen now rather than at each connection.
     this.#newRequest();

@@ -136,8 +136,10 @@ export class WebSocketConnection
     this.#state = 'open';
     this.#liveness = new Liveness(this, this.#settings);
     this.#protocol.transport = this;
-    this.#keeper.connectionOpened?.(this.#protocol);
-    this.#tell(() => this.#protocol.connectionMade());
+    this.#tell(() => {
+      this.#keeper.connectionOpened?.(this.#protocol);
+      return this.#protocol.connectionMade();
+    });
   }
 
   dataReceived(data: Buffer): void {
@@ -157,8 +159,8 @@ export class WebSocketConnection
     this.#state = 'lost';
     this.#parser.stop();
     this.#liveness.stop();
-    this.#output.release();
-    this.#keeper.connectionClosed?.(this.#protocol);
+    this.#release();
+    this.#tell(() => this.#keeper.connectionClosed?.(this.#protocol));
     const failure = this.#failure ?? this.#reasonFor(reason);
     this.#tell(() => this.#protocol.connectionLost(failure));
   }
@@ -324,7 +326,7 @@ export class WebSocketConnection
     this.#state = 'closed';
     this.#parser.stop();
     this.#liveness.stop();
-    this.#output.release();
+    this.#release();
     this.#transport.abortConnection();
   }
 
@@ -342,13 +344,14 @@ export class WebSocketConnection
   }
 
   resumeProducing(): void {
-    if (!this.#readPaused) return;
+    if (!this.#readPaused || this.#state === 'lost') return;
     this.#readPaused = false;
-    this.#transport.resumeProducing();
     this.#liveness.resume();
-    // What waits is delivered in a later turn: no method calls the protocol before it returns.
+    // What waits is delivered in a later turn: no method calls the protocol before it returns. Only then is anything more read: it may be the end, behind which nothing is delivered.
     this.#settings.clock.callLater(0, () => {
       if (!this.#readPaused) this.#parser.resume();
+      if (this.#readPaused || this.#state === 'lost' || this.#transport.disconnecting) return;
+      this.#transport.resumeProducing();
     });
   }
 
@@ -463,7 +466,12 @@ export class WebSocketConnection
     if (this.#ending || this.#state === 'lost') return;
     this.#ending = true;
     if (this.#state === 'open' || this.#state === 'closing') this.#state = 'closed';
-    this.#output.release();
+    this.#release();
     this.#transport.loseConnection();
+  }
+
+  /** A producer may be told to stop by it, and fail at that. */
+  #release(): void {
+    this.#tell(() => this.#output.release());
   }
 }

@@ -19,7 +19,7 @@ export interface LivenessOwner {
 export class Liveness implements Watched {
   readonly #owner: LivenessOwner;
   readonly #settings: WebSocketSettings;
-  #phase: 'open' | 'suspended' | 'goodbye' = 'open';
+  #phase: 'open' | 'suspended' | 'goodbye' | 'over' = 'open';
   #heard: number;
   #message: number;
   /** When a Ping was sent that nothing has followed. */
@@ -68,6 +68,7 @@ export class Liveness implements Watched {
 
   /** The goodbye has begun, or another part of it. */
   sayGoodbye(): void {
+    if (this.#phase === 'over') return;
     this.#phase = 'goodbye';
     this.#until = this.#settings.clock.seconds() + this.#settings.closeTimeout;
     this.#settings.deadlines.by(this.#until);
@@ -75,6 +76,7 @@ export class Liveness implements Watched {
 
   /** It is over. */
   stop(): void {
+    this.#phase = 'over';
     this.#until = NEVER;
     this.#settings.deadlines.remove(this);
   }
@@ -101,7 +103,7 @@ export class Liveness implements Watched {
       // Once only: the goodbye may have to wait for a producer.
       this.#message = NEVER;
       this.#owner.peerIsIdle();
-    } else if (this.#pinged === NEVER || this.#heard > this.#pinged) {
+    } else if (this.#pinged === NEVER || this.#heard >= this.#pinged) {
       this.#pinged = NEVER;
       if (this.#heard + pingInterval <= now) {
         this.#pinged = now;

@@ -73,6 +73,11 @@ function checked(name: string, value: unknown, least: number, most: number): num
   throw new RangeError(`The option ${name} must be a number ${range}: got ${inspect(value)}`);
 }
 
+function whole(name: string, value: number, least: number, most: number): number {
+  if (Number.isInteger(checked(name, value, least, most))) return value;
+  throw new RangeError(`The option ${name} must be a whole number: got ${value}`);
+}
+
 function size(name: string, value: number | undefined, usual: number, least = 1): number {
   return value === undefined ? usual : checked(name, value, least, NEVER);
 }
@@ -90,8 +95,8 @@ function compressionSettings(
   const { threshold = 1024, level = 3, windowBits = 15, contextTakeover = false } = options;
   return {
     threshold: checked('threshold', threshold, 0, NEVER),
-    level: checked('level', level, 1, 9),
-    windowBits: checked('windowBits', windowBits, 9, 15),
+    level: whole('level', level, 1, 9),
+    windowBits: whole('windowBits', windowBits, 9, 15),
     contextTakeover,
   };
 }

@@ -7,6 +7,7 @@ import {
   TimeoutError,
 } from '../../deferred/index.ts';
 import { ConnectionDone, type Data, type StreamClientEndpoint } from '../../reactor/index.ts';
+import { checkLimits, checkTimes } from '../option-checks.ts';
 import { Factory, Protocol } from '../protocol.ts';
 import { TIME_EPOCH } from './simple.ts';
 
@@ -69,12 +70,15 @@ class Asking extends Protocol {
 /**
  * Connects, sends `question` unless it is null, and fires with all that comes until the server closes. Fails as connecting does, as the connection does when it breaks, with
  * `WireAnswerError` when there is too much, and with `TimeoutError` when it takes too long. Cancelling ends the connection.
+ * @throws {RangeError} for options that make no sense
  */
 export function ask(
   endpoint: StreamClientEndpoint,
   question: Data | null,
   options: AskingOptions = {},
 ): Deferred<Buffer> {
+  checkLimits(options, ['maxLength']);
+  checkTimes(options, ['timeout']);
   const { maxLength = 65536, timeout = 60, clock = getDefaultClock() } = options;
   const factory = new Factory<Asking>();
   factory.noisy = false;

@@ -43,7 +43,11 @@ export class Finger extends TimeoutMixin(LineReceiver) {
     if (this.#asked) return undefined;
     this.#asked = true;
     this.setTimeout(null);
-    const words = line.toString().trim().split(/\s+/);
+    // The blanks of ASCII: what else Unicode takes for one may be part of a name.
+    const words = line
+      .toString()
+      .split(/[ \t\r]+/)
+      .filter((word) => word !== '');
     const slashW = /^\/w$/i.test(words[0] ?? '');
     if (slashW) words.shift();
     const query = words.join(' ');
@@ -60,7 +64,7 @@ export class Finger extends TimeoutMixin(LineReceiver) {
       reportFailure(error, `Unhandled error in ${this.logPrefix()}`);
       this.transport.abortConnection();
     };
-    return answer.then((text) => this.#answer(text), failed);
+    return answer.then((text) => this.#answer(text)).then(undefined, failed);
   }
 
   /** What is told of one user. @param slashW whether the long form is asked for */

@@ -52,7 +52,7 @@ export interface IdentEnd {
   readonly port: number;
 }
 
-const QUESTION = /^\s*(\d{1,5})\s*,\s*(\d{1,5})\s*$/;
+const QUESTION = /^[ \t]*(\d{1,5})[ \t]*,[ \t]*(\d{1,5})[ \t]*\r?$/;
 
 function isPort(port: number): boolean {
   return port >= 1 && port <= 65535;
@@ -129,7 +129,7 @@ export class IdentServer extends TimeoutMixin(LineReceiver) {
   }
 }
 
-const ANSWER = /^\s*(\d+)\s*,\s*(\d+)\s*:\s*(USERID|ERROR)\s*:\s*(.*)$/i;
+const ANSWER = /^[ \t]*(\d+)[ \t]*,[ \t]*(\d+)[ \t]*:[ \t]*(USERID|ERROR)[ \t]*:[ \t]*(.*)$/i;
 
 const ERRORS = [NoUser, InvalidPort, HiddenUser] as const;
 
@@ -174,7 +174,7 @@ export class IdentClient extends LineReceiver {
     // What was not asked for is of no use.
     if (waiting === undefined) return this.transport.loseConnection();
     const { asked, question } = waiting;
-    const outcome = read(line.toString().trimEnd(), question);
+    const outcome = read(line.toString().replace(/\r$/, ''), question);
     // One that was cancelled has fired.
     if (!asked.called) {
       if (outcome instanceof IdentError) asked.errback(outcome);

@@ -91,7 +91,7 @@ abstract class Saying extends Protocol {
       reportFailure(error, `Unhandled error in ${this.logPrefix()}`);
       this.transport.abortConnection();
     };
-    return words.then((later) => this.#say(later), failed);
+    return words.then((later) => this.#say(later)).then(undefined, failed);
   }
 
   #say(words: Buffer | string): void {

@@ -1,5 +1,6 @@
 import type { Deferred } from '../../deferred/index.ts';
 import type { EndpointFactory, IProtocol, StreamClientEndpoint } from '../interfaces.ts';
+import { logPrefixOf } from '../log-prefix.ts';
 
 /**
  * Connects one protocol that is there already, without a factory of one's own (Twisted: `connectProtocol`). Use a protocol for one connection only.
@@ -13,7 +14,7 @@ export function connectProtocol<P extends IProtocol>(
     buildProtocol: () => protocol,
     doStart() {},
     doStop() {},
-    logPrefix: () => protocol.logPrefix?.() ?? protocol.constructor.name,
+    logPrefix: () => logPrefixOf(protocol),
   };
   return endpoint.connect(factory);
 }

@@ -12,6 +12,7 @@ import type {
   IProtocol,
   Transport,
 } from '../interfaces.ts';
+import { logPrefixOf } from '../log-prefix.ts';
 
 /** Stands before a protocol until it is connected, and passes everything on. */
 export class WrappingProtocol implements IProtocol {
@@ -49,7 +50,7 @@ export class WrappingProtocol implements IProtocol {
   }
 
   logPrefix(): string {
-    return this.#wrapped.logPrefix?.() ?? this.#wrapped.constructor.name;
+    return logPrefixOf(this.#wrapped);
   }
 }
 
@@ -79,7 +80,7 @@ class ConnectingFactory<P extends IProtocol> implements IClientFactory {
   }
 
   logPrefix(): string {
-    return this.#factory.logPrefix?.() ?? this.#factory.constructor.name;
+    return logPrefixOf(this.#factory);
   }
 
   startedConnecting(connector: Connector): void {

@@ -55,6 +55,12 @@ export function connectToName<P extends IProtocol>(
 ): Deferred<P> {
   const ascii = hostNameToASCII(request.host);
   if (ascii === undefined) return fail(new InvalidHostnameError(request.host));
+  for (const seconds of [request.timeout, request.attemptDelay]) {
+    if (seconds === null || seconds === undefined || (seconds >= 0 && seconds < Infinity)) continue;
+    const where = `${request.host}:${request.port}`;
+    const message = `Cannot connect to ${where} in ${String(seconds)} s: expected 0 or more`;
+    return fail(new RangeError(message));
+  }
   return new NameConnection(factory, { ...request, host: ascii }).connected;
 }
 

@@ -17,6 +17,7 @@ import type {
   StreamClientEndpoint,
 } from '../interfaces.ts';
 import { logEvent } from '../log.ts';
+import { logPrefixOf } from '../log-prefix.ts';
 import type {
   IProcessProtocol,
   ProcessTransport,
@@ -143,7 +144,7 @@ class ProcessConnection<P extends IProtocol> implements IProcessProtocol {
   }
 
   logPrefix(): string {
-    return this.#factory.logPrefix?.() ?? this.#factory.constructor.name;
+    return logPrefixOf(this.#factory);
   }
 
   makeConnection(process: ProcessTransport): void {

@@ -3,6 +3,7 @@ import { type Deferred, type Failure, fail } from '../../deferred/index.ts';
 import type { Address } from '../address.ts';
 import { TLSError } from '../errors.ts';
 import type { EndpointFactory, IProtocol, StreamClientEndpoint, Transport } from '../interfaces.ts';
+import { logPrefixOf } from '../log-prefix.ts';
 import { tlsContextFactory } from '../tls/index.ts';
 import type {
   StartTLSOptions,
@@ -104,7 +105,7 @@ class TLSWrapperEndpoint implements StreamClientEndpoint {
       },
       doStart: () => factory.doStart(),
       doStop: () => factory.doStop(),
-      logPrefix: () => factory.logPrefix?.() ?? factory.constructor.name,
+      logPrefix: () => logPrefixOf(factory),
     };
     return this.#endpoint.connect(wrapping).addCallback((starting) => {
       if (starting.error !== undefined) throw starting.error;

@@ -53,7 +53,13 @@ function parents(): Map<number, number> {
 
 function parentsFromProc(): Map<number, number> {
   const parentOf = new Map<number, number>();
-  for (const name of readdirSync('/proc')) {
+  let names: string[];
+  try {
+    names = readdirSync('/proc');
+  } catch {
+    return parentOf; // not mounted: then at least the child
+  }
+  for (const name of names) {
     if (!/^\d+$/.test(name)) continue;
     try {
       const stat = readFileSync(`/proc/${name}/stat`, 'latin1');

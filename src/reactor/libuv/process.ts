@@ -17,6 +17,7 @@ import type { ConnectionHost } from '../connection-host.ts';
 import { ProcessDone, ProcessExitedAlready, ProcessTerminated } from '../errors.ts';
 import type { Data, DelayedCall, PullProducer, PushProducer, ReactorTime } from '../interfaces.ts';
 import { logEvent } from '../log.ts';
+import { logPrefixOf } from '../log-prefix.ts';
 import { onRejection } from '../on-rejection.ts';
 import type { Closable, OpenRegistry } from '../open-registry.ts';
 import type {
@@ -130,7 +131,7 @@ class Process implements ProcessTransport, Closable {
   // ------------------------------------------------------------------------------ telling the protocol
 
   logPrefix(): string {
-    return `${this.#protocol.logPrefix?.() ?? this.#protocol.constructor.name},${this.#name}`;
+    return `${logPrefixOf(this.#protocol)},${this.#name}`;
   }
 
   readonly #report = (error: unknown): void => {

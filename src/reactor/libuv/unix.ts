@@ -1,5 +1,5 @@
 /** UNIX ports and connectors over libuv; on Windows the same calls take named pipes (`\\.\pipe\name`). */
-import { chmodSync, rmSync } from 'node:fs';
+import { chmodSync, lstatSync, rmSync } from 'node:fs';
 import { DeferredFilesystemLock } from '../../deferred/index.ts';
 import { UNIXAddress } from '../address.ts';
 import type { ConnectionHost } from '../connection-host.ts';
@@ -12,6 +12,7 @@ import type {
   ListenUNIXOptions,
 } from '../interfaces.ts';
 import { type ListenHandle, ListeningPortBase } from '../listening-port.ts';
+import { logEvent } from '../log.ts';
 import { SecurableConnection } from '../securable-connection.ts';
 import type { StreamConnection } from '../stream-connection.ts';
 import { cannotListen, isHandedOn, listen } from './listen-handle.ts';
@@ -57,6 +58,22 @@ function lockOf(path: string): DeferredFilesystemLock {
   return new DeferredFilesystemLock(`${path}.lock`);
 }
 
+/** Unlocks, if it is ours to unlock: a lock file that somebody has removed must not keep a port from stopping. */
+function letGo(lock: DeferredFilesystemLock | undefined): void {
+  if (!lock?.locked) return;
+  try {
+    lock.unlock();
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    logEvent({ level: 'warn', system: 'reactor', message });
+  }
+}
+
+/** Removes what a dead process left; a file of another kind was never its socket, and stays to be complained about. */
+function removeSocket(path: string): void {
+  if (lstatSync(path, { throwIfNoEntry: false })?.isSocket()) rmSync(path, { force: true });
+}
+
 export class UNIXPort extends ListeningPortBase {
   readonly #host: UNIXHost;
   readonly #path: string;
@@ -96,7 +113,7 @@ export class UNIXPort extends ListeningPortBase {
     try {
       handle = this.#listen();
     } catch (error) {
-      lock?.unlock();
+      letGo(lock);
       throw error;
     }
     return {
@@ -105,7 +122,7 @@ export class UNIXPort extends ListeningPortBase {
         // libuv removes the file itself. The lock is let go last, so that nobody takes the place before it is free.
         handle.close(() => {
           // A socket that is shared lives on, and so does its lock: the next process takes it over from this one.
-          if (listenerSharing() === undefined) lock?.unlock();
+          if (listenerSharing() === undefined) letGo(lock);
           closed();
         });
       },
@@ -130,7 +147,7 @@ export class UNIXPort extends ListeningPortBase {
         Object.assign(error, { code: 'EADDRINUSE' }),
       );
     }
-    if (!lock.clean) rmSync(this.#path, { force: true });
+    if (!lock.clean) removeSocket(this.#path);
     return lock;
   }
 

@@ -1,4 +1,5 @@
 /** Names looked up in the hosts file first. */
+import { reportFailure } from '../../deferred/index.ts';
 import type { HostnameResolver, HostResolution } from '../interfaces.ts';
 import { logEvent } from '../log.ts';
 import { HostsFile, systemHostsFile } from './hosts-file.ts';
@@ -62,7 +63,12 @@ export class HostsResolver extends ResolverBase {
         },
         resolutionComplete: () => found(hosts),
       };
-      this.#fallback.resolveHostName(receiver, name, 0, types);
+      try {
+        this.#fallback.resolveHostName(receiver, name, 0, types);
+      } catch (error) {
+        reportFailure(error, 'Unhandled error in a resolver');
+        found(hosts);
+      }
     };
     this.#file.table().then(
       (table) => {

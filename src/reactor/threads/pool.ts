@@ -162,7 +162,7 @@ export class ThreadPool {
     if (minthreads === this.#min && maxthreads === this.#max) return;
     this.#min = minthreads;
     this.#max = maxthreads;
-    if (this.#workers === undefined) return;
+    if (this.#workers === undefined || this.#stopped) return;
     this.#retired.set(this.#workers, undefined);
     this.#workers = this.#min > 0 ? this.#makeWorkers() : undefined;
     this.#closeRetired();

@@ -13,7 +13,8 @@ export function sealSession(session: Buffer, hostname: string | undefined): Buff
 }
 
 /** What can be resumed with `hostname`; undefined when it is another's. What was not sealed here is taken as it is. */
-export function openSession(session: Buffer, hostname: string | undefined): Buffer | undefined {
+export function openSession(given: Uint8Array, hostname: string | undefined): Buffer | undefined {
+  const session = Buffer.from(given.buffer, given.byteOffset, given.byteLength);
   if (!session.subarray(0, MAGIC.length).equals(MAGIC)) return session;
   const end = session.indexOf(0, MAGIC.length);
   const name = session.toString('utf8', MAGIC.length, end);

@@ -2,7 +2,10 @@
 import { createRequire } from 'node:module';
 import type { Measurement } from '../../reactor/index.ts';
 import { StartError } from '../errors.ts';
+import { Logger } from '../logging/logger.ts';
 import type { ProcessReport } from './report.ts';
+
+const log = new Logger('admin');
 
 type Client = typeof import('prom-client');
 
@@ -50,7 +53,13 @@ export async function prometheusText(processes: readonly ProcessMetrics[]): Prom
     const own = new Registry();
     own.setDefaultLabels(label);
     for (const [name, group] of byName([...report.measurements, ...overview(report)])) {
-      add(own, name, group);
+      try {
+        add(own, name, group);
+      } catch (error) {
+        // One that is not as it should be does not keep the others from being told.
+        own.removeSingleMetric(name);
+        log.warn('Cannot tell of {name}: {reason}', { name, reason: error });
+      }
     }
     all.push(await own.getMetricsAsJSON());
   }

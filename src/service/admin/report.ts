@@ -73,7 +73,7 @@ export class Reporter {
       uptime: reactor.seconds() - this.#since,
       memory: process.memoryUsage.rss(),
       services: describe(service),
-      measurements: [...measurementsOf(reactor), ...measurementsIn(service)],
+      measurements: [...measurementsOf(() => reactor), ...measurementsIn(service)],
     };
   }
 }
@@ -95,9 +95,9 @@ function describe(service: IService): ServiceReport {
 
 /** Where a service listens that has a port. */
 function addressOf(service: IService): string | null {
-  const port: unknown = Reflect.get(service, 'port');
-  if (typeof port !== 'object' || port === null || !('getHost' in port)) return null;
   try {
+    const port: unknown = Reflect.get(service, 'port');
+    if (typeof port !== 'object' || port === null || !('getHost' in port)) return null;
     return String((port as { getHost(): unknown }).getHost()); // a listening port
   } catch {
     return null;
@@ -106,18 +106,27 @@ function addressOf(service: IService): string | null {
 
 function* notReady(service: IService): Generator<string> {
   if ('notReady' in service && typeof service.notReady === 'function') {
-    const reason: unknown = service.notReady();
+    const reason = reasonOf(service.notReady.bind(service));
     if (typeof reason === 'string') yield `${describeService(service)}: ${reason}`;
   }
   for (const child of childrenOf(service)) yield* notReady(child);
+}
+
+/** One that cannot say whether it is ready is not. */
+function reasonOf(notReady: () => unknown): unknown {
+  try {
+    return notReady();
+  } catch (error) {
+    return `it cannot say: ${error instanceof Error ? error.message : String(error)}`;
+  }
 }
 
 /** What a service and those in it have to tell, and what they have that does: a factory, a pool. */
 function* measurementsIn(service: IService): Generator<Measurement> {
   const label = { service: describeService(service) };
   for (const source of [
-    service,
-    ...['factory', 'measured'].map((key) => Reflect.get(service, key)),
+    () => service,
+    ...['factory', 'measured'].map((key) => () => Reflect.get(service, key)),
   ]) {
     for (const each of measurementsOf(source)) {
       yield { ...each, labels: { ...label, ...each.labels } };
@@ -127,10 +136,10 @@ function* measurementsIn(service: IService): Generator<Measurement> {
 }
 
 /** One that fails to tell has nothing to say this time. */
-function measurementsOf(source: unknown): Measurement[] {
-  if (!isMeasurable(source)) return [];
+function measurementsOf(get: () => unknown): Measurement[] {
   try {
-    return [...source.measurements()];
+    const source = get();
+    return isMeasurable(source) ? [...source.measurements()] : [];
   } catch {
     return [];
   }

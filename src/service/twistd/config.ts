@@ -99,8 +99,16 @@ export function wordsOf(options: ConfigOptions = {}): string[] {
 
 /** The module of a sub-command that the config has; undefined when it has none of that name. */
 export function configuredPlugin(config: LoadedConfig | null, name: string): string | undefined {
-  const plugin = config?.plugins?.[name];
+  const plugin = entryOf(config?.plugins, name);
   return config === null || plugin === undefined
     ? undefined
     : resolve(dirname(config.file), plugin.module);
+}
+
+/** What a table has of that name; a name may be that of something which every object has. */
+export function entryOf<T>(
+  table: Readonly<Record<string, T>> | undefined,
+  name: string,
+): T | undefined {
+  return table !== undefined && Object.hasOwn(table, name) ? table[name] : undefined;
 }

@@ -101,10 +101,7 @@ function findPackage(name: string, folder: string): string | null {
     const description = join(home, 'package.json');
     if (isFile(description)) {
       // Whatever a package.json holds is looked at before it is used.
-      const { exports, main } = JSON.parse(readFileSync(description, 'utf8')) as Record<
-        string,
-        unknown
-      >;
+      const { exports, main } = jsonIn(description) as Record<string, unknown>;
       const entry = entryOf(exports) ?? (typeof main === 'string' ? main : 'index.js');
       return (
         [entry, `${entry}.js`, join(entry, 'index.js')]
@@ -113,6 +110,15 @@ function findPackage(name: string, folder: string): string | null {
       );
     }
     if (above === dirname(above)) return null;
+  }
+}
+
+/** @throws {LoadError} */
+function jsonIn(file: string): unknown {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'));
+  } catch (cause) {
+    throw new LoadError(`Cannot read ${file}: ${messageOf(cause)}`, { cause });
   }
 }
 

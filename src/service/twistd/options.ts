@@ -25,7 +25,13 @@ import {
   serviceOptionsOf,
   withBareWaitLast,
 } from '../windows/cli-options.ts';
-import { type ConfigOptions, configuredPlugin, type LoadedConfig, wordsOf } from './config.ts';
+import {
+  type ConfigOptions,
+  configuredPlugin,
+  entryOf,
+  type LoadedConfig,
+  wordsOf,
+} from './config.ts';
 import { badValue, type OptionRow } from './option-row.ts';
 import { listPlugins } from './plugins.ts';
 import {
@@ -215,7 +221,7 @@ function readOptions(
     if (request.kind !== 'run') return request;
     const file = configuredPlugin(config, name);
     const target: Target = { kind: 'plugin', name, ...(file === undefined ? {} : { file }) };
-    const args = [...wordsOf(config?.options?.[name]), ...argv.slice(at + 1)];
+    const args = [...wordsOf(entryOf(config?.options, name)), ...argv.slice(at + 1)];
     return { kind: 'run', options: { ...request.options, target, args } };
   }
 

@@ -11,35 +11,35 @@ export interface Startup {
 }
 
 /** pywin32's words, and those that Windows' own tools use. */
-const STARTUPS: Readonly<Record<string, Startup>> = {
-  manual: { startType: 'manual', delayedStart: false },
-  demand: { startType: 'manual', delayedStart: false },
-  auto: { startType: 'automatic', delayedStart: false },
-  automatic: { startType: 'automatic', delayedStart: false },
-  delayed: { startType: 'automatic', delayedStart: true },
-  'delayed-auto': { startType: 'automatic', delayedStart: true },
-  disabled: { startType: 'disabled', delayedStart: false },
-};
+const STARTUPS: ReadonlyMap<string, Startup> = new Map([
+  ['manual', { startType: 'manual', delayedStart: false }],
+  ['demand', { startType: 'manual', delayedStart: false }],
+  ['auto', { startType: 'automatic', delayedStart: false }],
+  ['automatic', { startType: 'automatic', delayedStart: false }],
+  ['delayed', { startType: 'automatic', delayedStart: true }],
+  ['delayed-auto', { startType: 'automatic', delayedStart: true }],
+  ['disabled', { startType: 'disabled', delayedStart: false }],
+]);
 
-const UNITS: Readonly<Record<string, number>> = {
-  ms: 0.001,
-  s: 1,
-  '': 1,
-  m: 60,
-  min: 60,
-  h: 3600,
-  d: 86_400,
-};
+const UNITS: ReadonlyMap<string, number> = new Map([
+  ['ms', 0.001],
+  ['s', 1],
+  ['', 1],
+  ['m', 60],
+  ['min', 60],
+  ['h', 3600],
+  ['d', 86_400],
+]);
 
 export function parseStartup(option: string, text: string): Startup {
-  const words = Object.keys(STARTUPS).join(', ');
-  return STARTUPS[text.toLowerCase()] ?? refuse(option, text, `one of ${words}`);
+  const words = [...STARTUPS.keys()].join(', ');
+  return STARTUPS.get(text.toLowerCase()) ?? refuse(option, text, `one of ${words}`);
 }
 
 /** Seconds: '90', '90s', '1.5min', '500ms', '2h', '1d'. */
 export function parseDuration(option: string, text: string): number {
   const [, number = '', unit = ''] = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(text.trim()) ?? [];
-  const factor = UNITS[unit.toLowerCase()];
+  const factor = UNITS.get(unit.toLowerCase());
   if (number === '' || factor === undefined) {
     return refuse(option, text, 'seconds, or a number with ms, s, min, h or d');
   }

@@ -210,7 +210,7 @@ export class FrameworkRoot extends Service implements Controllable {
     let lasts = true;
     const work = maybeDeferred(() => {
       const result = instance.SvcDoRun();
-      lasts = typeof result === 'object';
+      lasts = typeof result === 'object' && typeof result?.then === 'function';
       return result;
     });
     if (!lasts) return;

@@ -2,20 +2,20 @@
 import { UsageError } from '../errors.ts';
 
 /** Windows' names of its own accounts, by what people call them. */
-const OWN_ACCOUNTS: Readonly<Record<string, string>> = {
-  localsystem: 'LocalSystem',
-  system: 'LocalSystem',
-  'nt authority\\system': 'LocalSystem',
-  localservice: 'NT AUTHORITY\\LocalService',
-  'local service': 'NT AUTHORITY\\LocalService',
-  networkservice: 'NT AUTHORITY\\NetworkService',
-  'network service': 'NT AUTHORITY\\NetworkService',
-};
+const OWN_ACCOUNTS: ReadonlyMap<string, string> = new Map([
+  ['localsystem', 'LocalSystem'],
+  ['system', 'LocalSystem'],
+  ['nt authority\\system', 'LocalSystem'],
+  ['localservice', 'NT AUTHORITY\\LocalService'],
+  ['local service', 'NT AUTHORITY\\LocalService'],
+  ['networkservice', 'NT AUTHORITY\\NetworkService'],
+  ['network service', 'NT AUTHORITY\\NetworkService'],
+]);
 
 /** The account as Windows wants it: 'virtual' is the service's own account, and a user without a domain is one of this machine. */
 export function fullAccount(account: string, service: string): string {
   if (account.toLowerCase() === 'virtual') return `NT SERVICE\\${service}`;
-  const own = OWN_ACCOUNTS[account.toLowerCase()];
+  const own = OWN_ACCOUNTS.get(account.toLowerCase());
   if (own !== undefined) return own;
   return /[\\@]/.test(account) ? account : `.\\${account}`;
 }

@@ -3,6 +3,10 @@ import type { DeferredClock, DeferredTimer } from '../../deferred/index.ts';
 
 /** How often in a wait hint the manager hears of progress. */
 const BEATS = 3;
+/** Seconds between two signs at the least: who announces that the next step takes no time does not want the manager told in every turn. */
+const SHORTEST_BEAT = 0.1;
+/** Seconds: Windows counts milliseconds, in 32 bits. */
+const LONGEST_HINT = 4_294_967;
 
 export interface PendingOptions {
   readonly clock: DeferredClock;
@@ -39,8 +43,17 @@ export class Pending {
     this.#options.report(this.#checkPoint, this.#waitHint);
   }
 
-  /** Reports progress. @param waitHint seconds that the next step may take; as before when absent */
+  /**
+   * Reports progress.
+   * @param waitHint seconds that the next step may take; as before when absent
+   * @throws {RangeError} when that is no time
+   */
   progress(waitHint = this.#waitHint): void {
+    if (!(waitHint >= 0 && waitHint <= LONGEST_HINT)) {
+      throw new RangeError(
+        `Cannot report progress with a wait hint of ${waitHint} s: expected 0 to ${LONGEST_HINT}`,
+      );
+    }
     this.#checkPoint += 1;
     this.#waitHint = waitHint;
     this.#tell();
@@ -57,7 +70,8 @@ export class Pending {
     this.#options.report(this.#checkPoint, this.#waitHint);
     if (!this.#limit.active()) return;
     const { clock } = this.#options;
-    this.#beat = clock.callLater(this.#waitHint / BEATS, () => this.progress());
+    const pause = Math.max(this.#waitHint / BEATS, SHORTEST_BEAT);
+    this.#beat = clock.callLater(pause, () => this.progress());
   }
 
   #stopBeating(): void {

@@ -9,6 +9,7 @@ import {
   connectedServerAndClient,
   type IOPump,
   type LogEvent,
+  type PushProducer,
   StringTransport,
   setLogObserver,
 } from '../../../src/reactor/index.ts';
@@ -428,11 +429,15 @@ describe('AMP', () => {
     own.makeConnection(transport);
     const ask = box({ _command: 'Big', _ask: '1' });
     for (let i = 0; i < 2; i++) own.dataReceived(ask);
-    // From here on nothing leaves any more.
+    // From here on nothing leaves any more, which a transport says when it is given bytes.
     let told = false;
-    transport.registerProducer = (producer) => {
+    const write = transport.write.bind(transport);
+    transport.write = (data) => {
+      write(data);
+      const { producer } = transport;
+      if (data.length === 0 || producer === null || !('pauseProducing' in producer)) return;
       told = true;
-      if ('pauseProducing' in producer) producer.pauseProducing();
+      producer.pauseProducing();
     };
     let asked = 0;
     while (!transport.disconnected && asked < 100) {
@@ -449,6 +454,33 @@ describe('AMP', () => {
     client.transport.loseConnection();
     pump.flush();
     expect(server.transport.connected).to.equal(false);
+  });
+
+  it('waits with questions while answers to others have not left, and gives up on one who goes on asking', () => {
+    const Big = new amp.Command('Big', { response: { all: new amp.String() } });
+    const transport = new StringTransport();
+    const own = new Server({ maxUnsentBytes: 300_000 });
+    let answered = 0;
+    own.responder(Big, () => {
+      answered += 1;
+      return { all: Buffer.alloc(60_000) };
+    });
+    own.makeConnection(transport);
+    const write = transport.write.bind(transport);
+    transport.write = (data) => {
+      write(data);
+      if (transport.streaming) (transport.producer as PushProducer).pauseProducing(); // which that says it is
+    };
+    const questions = Array.from({ length: 20 }, (_, i) => box({ _command: 'Big', _ask: `${i}` }));
+    own.dataReceived(Buffer.concat(questions));
+    const atOnce = answered;
+    expect(atOnce).to.be.within(5, 8);
+    transport.producer?.resumeProducing();
+    expect(answered).to.be.within(2 * atOnce - 1, 2 * atOnce + 1);
+    expect(transport.disconnected).to.equal(false);
+    own.dataReceived(questions[0] ?? Buffer.alloc(0));
+    expect(transport.disconnected).to.equal(true);
+    expect(warnings()[0]).to.match(/the peer does not read/);
   });
 
   it('gives boxes to whoever receives them', () => {

@@ -28,6 +28,17 @@ const refusedToRead = (kind: Kind<never, unknown>, bytes: string): void => {
   expect(() => read(kind, bytes), bytes).to.throw(amp.BadArgument, 'Cannot read "x": ');
 };
 
+describe('Numbers', () => {
+  it('are refused as quickly as they come, however long they are', () => {
+    // With a pattern that tries every way to cut the digits in two, this takes minutes.
+    const long = `${'1'.repeat(65_000)}x`;
+    for (const kind of [new amp.Float(), new amp.Decimal(), new amp.Integer()]) {
+      for (let i = 0; i < 20; i += 1) refusedToRead(kind, long);
+      refusedToRead(kind, `${'1'.repeat(30_000)}.${'1'.repeat(30_000)}x`);
+    }
+  }).timeout(5000);
+});
+
 describe('Integer', () => {
   it('is decimal digits', () => {
     const kind = new amp.Integer();

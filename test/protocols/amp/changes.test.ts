@@ -202,6 +202,31 @@ describe('Between two boxes', () => {
       successResultOf(ping);
     });
 
+    it('ends the connection when the factory of the caller gives none, or throws', () => {
+      class Broken extends Factory {
+        override buildProtocol(): never {
+          throw new Error('no protocol');
+        }
+      }
+      class Empty extends Factory {
+        override buildProtocol(): null {
+          return null;
+        }
+      }
+      for (const switchTo of [new Broken(), new Empty()]) {
+        const [client, server, pump] = connectedServerAndClient(
+          () => new amp.AMP(),
+          () => new amp.AMP(),
+        );
+        server.responder(Upgrade, () => ({ switchTo: new Protocol() }));
+        const switched = client.callRemote(Upgrade, { switchTo });
+        pump.flush();
+        expect(client.transport.connected).to.equal(false);
+        if (switchTo instanceof Empty) successResultOf(switched);
+        else expect(failureResultOf(switched).getErrorMessage()).to.equal('no protocol');
+      }
+    });
+
     it('ends the connection when the other protocol throws', () => {
       class Broken extends Protocol {
         override connectionMade(): void {

@@ -387,6 +387,14 @@ json.dump(out, sys.stdout)
     expect(quick.errors).to.deep.equal([]);
   });
 
+  it('push() refuses to cut what it is given into pieces of nothing', () => {
+    const [chat] = connected();
+    for (const wrong of [0, -1, Number.NaN]) {
+      chat.acOutBufferSize = wrong;
+      expect(() => chat.push('x'), String(wrong)).to.throw(RangeError, `pieces of ${wrong} bytes`);
+    }
+  });
+
   it('a producer that throws costs its connection', () => {
     const [chat, , transport] = connected();
     chat.pushWithProducer({

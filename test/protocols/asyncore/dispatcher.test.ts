@@ -352,6 +352,22 @@ describe('DispatcherWithSend', () => {
     expect(transport.value().length).to.equal(200_007);
   });
 
+  it('send() takes nothing but data, of which it keeps a copy', () => {
+    const [sender, socket] = accepted((s, options) => new DispatcherWithSend(s, options));
+    for (const wrong of [5, null, [65], new ArrayBuffer(3)]) {
+      expect(() => sender.send(wrong as never), String(wrong)).to.throw(
+        TypeError,
+        'Cannot send data',
+      );
+    }
+    socket.pauseProducing();
+    const mine = Buffer.from('mine');
+    sender.send(mine);
+    mine.fill('x');
+    sender.send(new Uint8Array([33]));
+    expect(sender.outBuffer.toString()).to.equal('mine!');
+  });
+
   it('closes when the peer does not take what is sent', () => {
     const [sender, socket, transport] = accepted(
       (s, options) => new DispatcherWithSend(s, options),

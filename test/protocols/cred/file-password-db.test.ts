@@ -58,6 +58,19 @@ describe('hashPassword()', () => {
     expect(() => hashPassword('x', { cost: 10.5 })).to.throw(RangeError);
   });
 
+  it('refuses costs that do not go together, and goes on with others', async () => {
+    const tooCheapBlocks = { cost: 16, blockSize: 1 };
+    for (let i = 0; i < 3; i += 1) {
+      expect(() => hashPassword('x', tooCheapBlocks)).to.throw(RangeError, 'cost');
+    }
+    const line = `$scrypt$ln=16,r=1,p=1$${'A'.repeat(22)}$${'A'.repeat(43)}`;
+    for (let i = 0; i < 3; i += 1) {
+      expect(() => verifyPassword('x', line)).to.throw(SyntaxError, 'cost');
+    }
+    const hash = await hashPassword('x', CHEAP);
+    expect(await verifyPassword('x', hash)).to.equal(true);
+  });
+
   it('throws SyntaxError from verifyPassword() for what is no hash, without repeating it', () => {
     for (const bad of [
       '',
@@ -216,6 +229,20 @@ describe('FilePasswordDB', () => {
     expect(await login(db, 'alice', 'wone')).to.equal('alice');
     expect(await errorOf(login(db, 'alice', 'ENOW'))).to.be.instanceOf(UnauthorizedLogin);
     expect(events).to.deep.equal([]);
+  });
+
+  it('does as much for a user who is not there when it has a hash function of the user', async () => {
+    await writeFile(file, 'alice:ecila\n');
+    const asked: string[] = [];
+    const db = new FilePasswordDB(file, {
+      hash: (username, password, entry) => {
+        asked.push(`${username} ${password} ${entry}`);
+        return [...password].reverse().join('');
+      },
+    });
+    const nobody = new UsernamePassword('nobody', 'alice');
+    expect(await errorOf(db.requestAvatarId(nobody))).to.be.instanceOf(UnauthorizedLogin);
+    expect(asked).to.deep.equal(['nobody alice ecila']);
   });
 
   it('checks answers to challenges by clear passwords only', async () => {

@@ -103,9 +103,11 @@ describe('FTPRealm', () => {
   it('has nothing else to give', async () => {
     const realm = new FTPRealm(on.root);
     let message = '';
-    await realm.requestAvatar('alice', null, 'other').catch((error: Error) => {
-      message = error.message;
-    });
+    try {
+      await realm.requestAvatar('alice', null, 'other');
+    } catch (error) {
+      message = String(error);
+    }
     expect(message).to.include('ask it for IFTPShell');
   });
 

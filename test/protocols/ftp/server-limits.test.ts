@@ -34,6 +34,7 @@ function openFiles(): string[] {
 
 describe('Limits of an FTP server', () => {
   let clock: Clock;
+  let mixed: ReactorTCP & ReactorTime;
   let served: Served;
   let client: Control;
   const clients: Control[] = [];
@@ -43,7 +44,7 @@ describe('Limits of an FTP server', () => {
     files: Readonly<Record<string, string | Buffer | null>> = {},
   ): Promise<void> {
     clock = new Clock();
-    const mixed: ReactorTCP & ReactorTime = {
+    mixed = {
       listenTCP: (...args) => reactor.listenTCP(...args),
       connectTCP: (...args) => reactor.connectTCP(...args),
       seconds: () => clock.seconds(),
@@ -117,6 +118,48 @@ describe('Limits of an FTP server', () => {
     clock.advance(31);
     expect(await client.say('RETR file')).to.match(/^425 /);
     await until('the port is closed', () => reactor.openCount <= open);
+  });
+
+  it('waits for a client to be connected to for so long, and gives up then', async () => {
+    let timeout = 0;
+    const attempts: Array<{ fail: () => void; disconnected: boolean }> = [];
+    await begin({ dtpTimeout: 30 }, { '/file': 'text' });
+    // A client that does not answer: of a real one nobody can say how long its system takes.
+    mixed.connectTCP = (_host, _port, factory, options) => {
+      timeout = options?.timeout ?? 0;
+      const attempt = { fail: () => {}, disconnected: false };
+      const connector = new SilentConnector(() => {
+        attempt.disconnected = true;
+        attempt.fail();
+      });
+      const late = clock.callLater(timeout, () => attempt.fail());
+      attempt.fail = () => {
+        if (late.active()) late.cancel();
+        factory.clientConnectionFailed(connector, new Failure(new TCPTimedOutError()));
+      };
+      attempts.push(attempt);
+      return connector;
+    };
+    await client.login();
+    expect(await client.say('PORT 127,0,0,1,200,200')).to.match(/^200 /);
+    client.send('RETR file');
+    expect(await client.reply()).to.match(/^150 /);
+    expect(timeout).to.equal(30);
+    clock.advance(29);
+    expect(await client.say('STAT')).to.match(/Transfer under way/);
+    clock.advance(2);
+    expect(await client.reply()).to.match(/^425 Cannot connect/);
+    expect(attempts[0]?.disconnected).to.equal(false);
+    // Whoever gives up sooner has the attempt ended.
+    await client.say('EPRT |1|127.0.0.1|51400|');
+    client.send('STOR file');
+    expect(await client.reply()).to.match(/^150 /);
+    expect(await client.say('ABOR')).to.match(/^426 /);
+    expect(await client.reply()).to.match(/^226 /);
+    expect(attempts[1]?.disconnected).to.equal(true);
+    expect(String(served.shell.files.get('/file'))).to.equal('text');
+    // The address was for one transfer.
+    expect(await client.say('RETR file')).to.match(/^425 Use PASV/);
   });
 
   it('breaks off a transfer in which nothing moves for so long, either way', async () => {

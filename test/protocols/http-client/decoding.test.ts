@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import * as zlib from 'node:zlib';
 import { expect } from 'chai';
 import fc from 'fast-check';
+import { setUnhandledFailureHandler } from '../../../src/deferred/index.ts';
 import {
   ContentDecoderAgent,
   type DecodingLimits,
@@ -139,6 +140,45 @@ describe('ContentDecoderAgent', () => {
       'code',
       'ERR_HTTP_CONTENT_DECODING',
     );
+  });
+
+  it('reports what a receiver throws, and closes the connection', async () => {
+    const memory = new Memory();
+    const asked = new ContentDecoderAgent(memory.agent).request('GET', 'http://host/');
+    memory.connection.say(
+      'HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 9999\r\n\r\n',
+    );
+    const response = successResultOf(asked);
+    memory.connection.protocol.dataReceived(gzipSync(randomBytes(5000)));
+    const report = new Promise((resolve) => {
+      const before = setUnhandledFailureHandler(({ value }) => {
+        setUnhandledFailureHandler(before);
+        resolve(value);
+      });
+    });
+    const error = new Error('cannot take it');
+    response.deliverTo({
+      write() {
+        throw error;
+      },
+      end() {},
+      fail() {},
+    });
+    expect(await report).to.equal(error);
+    expect(memory.connection.aborted).to.equal(true);
+  });
+
+  it('refuses limits that are none', async () => {
+    const { agent } = new Memory();
+    for (const name of ['maxLength', 'maxCodings']) {
+      for (const value of [-1, Number.NaN]) {
+        const make = (): unknown => new ContentDecoderAgent(agent, undefined, { [name]: value });
+        expect(make, `${name} ${value}`).to.throw(RangeError, name);
+      }
+    }
+    const { response } = decoded(gzipSync(TEXT), 'gzip');
+    expect(await errorOf(response.bytes({ maxLength: Number.NaN }))).to.be.instanceOf(RangeError);
+    expect(await response.text()).to.equal(TEXT);
   });
 
   it('fails with the connection', async () => {

@@ -19,6 +19,7 @@ import {
   Site,
 } from '../../../src/protocols/http/index.ts';
 import { LibuvReactor } from '../../../src/reactor/index.ts';
+import { turns } from '../http/turns.ts';
 import { errorOf, Memory } from './memory.ts';
 
 /** Answers with what it has understood. */
@@ -128,6 +129,26 @@ describe('MultipartBody', () => {
       );
       expect(chunks.join('').length).to.equal(body.length);
     }
+  });
+
+  it('has a part wait that begins while the connection takes no more', async () => {
+    const body = new MultipartBody({
+      file: { filename: 'f', content: new IterableBodyProducer(['one', 'two'], 6) },
+    });
+    const written: string[] = [];
+    const done = body.startProducing({
+      write(data) {
+        // The head of the part is what was too much.
+        if (written.push(String(data)) === 1) body.pauseProducing();
+      },
+      registerProducer() {},
+      unregisterProducer() {},
+    });
+    await turns(20);
+    expect(written).to.have.length(1);
+    body.resumeProducing();
+    await done;
+    expect(written.slice(1, 3)).to.deep.equal(['one', 'two']);
   });
 
   it('fails when a part is not as long as it said', async () => {

@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { expect } from 'chai';
+import { setUnhandledFailureHandler } from '../../../src/deferred/index.ts';
 import {
   type ReverseProxyOptions,
   ReverseProxyResource,
@@ -13,8 +14,9 @@ const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
 
 /** Waits until `condition` holds, a turn of the loop at a time. */
 async function until(condition: () => boolean): Promise<void> {
-  for (let turns = 0; !condition(); turns += 1) {
-    if (turns > 200_000) throw new Error('It never came to that');
+  const end = performance.now() + 15_000;
+  while (!condition()) {
+    if (performance.now() > end) throw new Error('It never came to that');
     await new Promise(setImmediate);
   }
 }
@@ -508,6 +510,72 @@ describe('ReverseProxyResource', function () {
     expect(await server.ask('GET /x')).to.match(/^HTTP\/1\.1 200 /);
     const targets = new Set(backend.asked.map((text) => text.split(' ')[1]));
     expect([...targets]).to.deep.equal(['/health', '/x']);
+  });
+
+  it('asks on when who judges the answers throws, and when it is told to begin again', async () => {
+    let judged = 0;
+    const server = proxy({
+      healthCheck: {
+        interval: 0.005,
+        unhealthyAfter: 2,
+        isHealthy: () => {
+          judged += 1;
+          throw new Error('no judgement');
+        },
+      },
+    });
+    server.proxy.startChecking();
+    await until(() => server.proxy.backends[0]?.healthy === false);
+    expect(judged).to.be.at.least(2);
+    server.proxy.stopChecking();
+    const before = judged;
+    server.proxy.startChecking();
+    await until(() => judged > before);
+  });
+
+  it('counts no request that could not be asked', async () => {
+    const before = setUnhandledFailureHandler(() => {});
+    try {
+      const server = proxy({
+        trusted: () => {
+          throw new Error('trust nobody');
+        },
+      });
+      expect(await server.ask('GET /')).to.match(/^HTTP\/1\.1 500 /);
+      expect(server.proxy.backends[0]?.active).to.equal(0);
+    } finally {
+      setUnhandledFailureHandler(before);
+    }
+  });
+
+  it('answers when it cannot ask another backend either', async () => {
+    const before = setUnhandledFailureHandler(() => {});
+    let asked = 0;
+    const dead = await RawBackend.start();
+    await dead.stop();
+    try {
+      const server = proxy({
+        backends: [
+          { host: HOST, port: dead.port },
+          { host: HOST, port: dead.port },
+        ],
+        trusted: () => {
+          asked += 1;
+          if (asked > 1) throw new Error('trust nobody');
+          return false;
+        },
+      });
+      // The backend that answers has its turn first.
+      const answers = [];
+      for (let turn = 0; turn < 2; turn += 1) {
+        asked = 0;
+        answers.push((await server.ask('GET /')).slice(9, 12));
+      }
+      expect(answers).to.deep.equal(['200', '500']);
+      expect(server.proxy.backends.map(({ active }) => active)).to.deep.equal([0, 0, 0]);
+    } finally {
+      setUnhandledFailureHandler(before);
+    }
   });
 
   it('lets go of the backend when the client goes, before the answer and within', async () => {

@@ -118,6 +118,16 @@ describe('Resource', () => {
     expect(() => new Leaf().render({ method: 'PUT' } as Request)).to.throw(UnsupportedMethod);
   });
 
+  it('names in Allow what one resource has of its own, and no other', () => {
+    const plain = (): Resource => Object.assign(new Resource(), { isLeaf: true });
+    const allowOf = (resource: Resource): string | undefined =>
+      answerTo(resource, get('/').replace('GET', 'TRACE')).headers['allow'];
+    expect(allowOf(plain())).to.equal('OPTIONS');
+    const own = Object.assign(plain(), { render_GET: () => 'x', render_PUT: () => 'x' });
+    expect(allowOf(own)).to.equal('GET, PUT, HEAD, OPTIONS');
+    expect(allowOf(plain())).to.equal('OPTIONS');
+  });
+
   it('takes allowedMethods for Allow where it is set', () => {
     const resource = Object.assign(new Leaf(), { allowedMethods: ['GET', 'BREW'] });
     expect(answerTo(resource, post('/', '')).headers['allow']).to.equal('GET, BREW');

@@ -189,6 +189,19 @@ describe('Manhole', () => {
     ).to.match(/cannot be shown: no/);
   });
 
+  it('survives what cannot be looked at', async () => {
+    const traps =
+      "new Proxy({}, { has() { throw new Error('no') }, getPrototypeOf() { throw 1 } })";
+    expect(type(`${traps}\r`)).to.match(/Uncaught[\s\S]*> $/);
+    const fixed = "Object.defineProperty(globalThis, '_', { value: 1, configurable: false }), 2";
+    expect(type(`${fixed}\r`)).to.match(/Uncaught TypeError[\s\S]*> $/);
+    type('await 3\r');
+    await turns();
+    expect(shown()).to.match(/Uncaught TypeError[\s\S]*> $/);
+    expect(type('4\r')).to.match(/> $/);
+    expect(transport.disconnecting).to.equal(false);
+  });
+
   it('evaluates nothing of a line, or of lines, that are too long', () => {
     begin({ maxLineLength: 20, maxCodeLength: 30 });
     expect(type(`globalThis.done = 1${' '.repeat(10)}\n`)).to.equal(

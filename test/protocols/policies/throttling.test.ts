@@ -449,6 +449,38 @@ describe('ThrottlingFactory', () => {
       expect(calls.at(-1)).to.equal('stop');
     });
 
+    it('costs a connection, and no other, what its producer throws in its turn', () => {
+      const reports: string[] = [];
+      const before = setUnhandledFailureHandler((failure) =>
+        reports.push(failure.getErrorMessage()),
+      );
+      try {
+        const factory = factoryOf(Counting, { writeLimit: 10_000 });
+        const [bad, good] = [1, 2].map(() => new StringTransport({ lenient: true }));
+        const [wrapper] = connect(factory, bad);
+        const [other] = connect(factory, good);
+        const producer: PushProducer = {
+          pauseProducing() {},
+          resumeProducing() {
+            throw new Error('broken');
+          },
+          stopProducing() {},
+        };
+        wrapper.registerProducer(producer, true);
+        wrapper.write(Buffer.alloc(70_000));
+        other.write(Buffer.alloc(70_000));
+        clock.advance(30);
+        expect(reports).to.deep.equal(['broken']);
+        expect(bad?.disconnected).to.equal(true);
+        expect([good?.value().length, good?.disconnected]).to.deep.equal([70_000, false]);
+        other.write(Buffer.alloc(5000));
+        clock.advance(1);
+        expect(good?.value().length).to.equal(75_000);
+      } finally {
+        setUnhandledFailureHandler(before);
+      }
+    });
+
     it('still sends the answer when the peer has ended its side, with no producer going on for it', () => {
       class Echo extends Counting {
         override dataReceived(data: Buffer): void {

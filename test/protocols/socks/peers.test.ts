@@ -391,7 +391,7 @@ describe('SOCKS over real connections', () => {
       await gone;
       rmSync(folder, { recursive: true, force: true });
     };
-    for (let tries = 0; tries < 500; tries += 1) {
+    while (child.exitCode === null) {
       if (await isThere(port)) return { port, stop };
       // The start of a process is as good a pause as any, and needs no timer.
       spawnSync('true');

@@ -347,6 +347,18 @@ describe('SOCKSServerFactory', () => {
     expect(world.told()).to.equal('050005050001000000000000');
   });
 
+  it('answers when the reactor will not even try', () => {
+    const world = new World({ allow: ['10.0.0.0/8'] });
+    world.say(OPEN, request('inside.example'));
+    world.reactor.connectTCP = () => {
+      throw new RangeError('not that one');
+    };
+    world.reactor.connectors[0]?.fail();
+    world.pump();
+    expect(world.told()).to.equal('050005010001000000000000');
+    expect(String(reported.splice(0))).to.include('not that one');
+  });
+
   it('has a reply for each reason', () => {
     const unreachable = (code: string): NoRouteError =>
       new NoRouteError('No route', { osError: Object.assign(new Error(code), { code }) });

@@ -184,11 +184,15 @@ for (const [side, on, off, yes, no, who] of SIDES) {
       successResultOf(on2);
     });
 
-    it('failAll() fails what is open', () => {
+    it('failAll() fails what is open, and what is asked later', () => {
       const host = new Host();
       const open = [host.negotiator.ask(side, 1, true), host.negotiator.ask(side, 1, false)];
       host.negotiator.failAll(new Failure(new Error('gone')));
       for (const each of open) expect(failureResultOf(each).getErrorMessage()).to.equal('gone');
+      host.news();
+      const later = [host.negotiator.ask(side, 1, true), host.negotiator.ask(side, 2, true)];
+      for (const each of later) expect(failureResultOf(each).getErrorMessage()).to.equal('gone');
+      expect(host.news()).to.equal('');
     });
   });
 }

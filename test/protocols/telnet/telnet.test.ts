@@ -247,6 +247,35 @@ describe('A telnet connection', () => {
   }
 });
 
+describe('A connection that is lost', () => {
+  it('reports an async connectionLost() that fails, wherever its protocol is', async () => {
+    class Late extends Protocol {
+      override async connectionLost(): Promise<void> {
+        throw new Error('late');
+      }
+    }
+    const late = (): telnet.ITelnetProtocol =>
+      Object.assign(new telnet.TelnetProtocol(), { connectionLost: new Late().connectionLost });
+    const login = new Portal({ requestAvatar: () => [telnet.ITelnetProtocol, late(), () => {}] }, [
+      new InMemoryUsernamePasswordDatabase({ ann: 'x' }),
+    ]);
+    for (const make of [
+      late,
+      () => new telnet.TelnetBootstrapProtocol(() => new Late()),
+      () => new telnet.AuthenticatingTelnetProtocol(login, { clock }),
+    ]) {
+      const server = new telnet.TelnetTransport(make, { clock });
+      server.makeConnection(new StringTransport({ lenient: true }));
+      server.dataReceived(bytes('ann\r\nx\r\n'));
+      server.connectionLost(new Failure(new ConnectionDone()));
+      for (let i = 0; i < 5; i += 1) await Promise.resolve();
+      expect(trap.caught.splice(0).map(({ failure }) => failure.getErrorMessage())).to.deep.equal([
+        'late',
+      ]);
+    }
+  });
+});
+
 describe('StatefulTelnetProtocol', () => {
   it('gives each line to the method of its state', () => {
     const heard: string[] = [];

@@ -354,6 +354,44 @@ describe('A WebSocket', () => {
       expect(reported).to.have.length(1);
     });
 
+    it('in what its factory does likewise, and the protocol is told of the end all the same', () => {
+      const end = serverEnd({}, {}, (protocol) => {
+        const { factory } = protocol;
+        factory.connectionOpened = () => {
+          throw new Error('not opened');
+        };
+        factory.connectionClosed = () => {
+          throw new Error('not closed');
+        };
+      });
+      expect(end.said()).to.deep.equal(['close 1011 Internal error']);
+      end.lose();
+      expect(end.protocol.heard).to.deep.equal(['lost']);
+      expect(reported.map((each) => /not \w+/.exec(each)?.[0])).to.deep.equal([
+        'not opened',
+        'not closed',
+      ]);
+    });
+
+    it('in a producer that is told to stop does not keep the connection from its end', () => {
+      const broken = {
+        pauseProducing() {},
+        resumeProducing() {},
+        stopProducing() {
+          throw new Error('will not stop');
+        },
+      };
+      const aborted = serverEnd();
+      aborted.protocol.transport.registerProducer(broken, true);
+      aborted.protocol.transport.abortConnection();
+      expect(aborted.transport.disconnected).to.equal(true);
+      const ended = serverEnd();
+      ended.protocol.transport.registerProducer(broken, true);
+      ended.end();
+      expect(ended.transport.disconnecting).to.equal(true);
+      expect(reported).to.have.length(2);
+    });
+
     it('in connectionMade() or pongReceived() likewise', () => {
       const made = serverEnd({}, {}, (protocol) => {
         protocol.onMade = () => {
@@ -400,6 +438,17 @@ describe('A WebSocket', () => {
       end.clock.advance(4);
       expect(end.transport.disconnected).to.equal(false);
       end.clock.advance(7);
+      expect(end.said()).to.deep.equal(['ping']);
+    });
+
+    it('takes an answer in the same moment', () => {
+      const end = serverEnd({ pingInterval: 10, pongTimeout: 5 });
+      end.clock.advance(10);
+      expect(end.said()).to.deep.equal(['ping']);
+      end.receive(frame({ opcode: 10 }));
+      for (let n = 0; n < 9; n += 1) end.clock.advance(1);
+      expect(end.transport.disconnected).to.equal(false);
+      end.clock.advance(2);
       expect(end.said()).to.deep.equal(['ping']);
     });
 
@@ -595,11 +644,30 @@ describe('A WebSocket', () => {
       end.receive(text('4'));
       expect(end.protocol.heard).to.deep.equal(['made', '1', '2']);
       transport.resumeProducing();
-      expect(end.transport.producerState).to.equal('producing');
+      // Were the end of the connection read before what waits is delivered, that would be lost.
+      expect(end.transport.producerState).to.equal('paused');
       expect(end.protocol.heard).to.deep.equal(['made', '1', '2']);
       end.clock.advance(0);
+      expect(end.protocol.heard).to.deep.equal(['made', '1', '2', '3', '4']);
+      expect(end.transport.producerState).to.equal('producing');
       end.receive(text('5'));
       expect(end.protocol.heard).to.deep.equal(['made', '1', '2', '3', '4', '5']);
+    });
+
+    it('leaves nothing in the clock when it goes on after the connection is lost, or broken off', () => {
+      for (const end of [serverEnd(), clientEnd()]) {
+        const { transport } = end.protocol;
+        transport.pauseProducing();
+        end.lose();
+        transport.resumeProducing();
+        expect(end.clock.getDelayedCalls()).to.deep.equal([]);
+      }
+      const end = serverEnd();
+      end.protocol.transport.pauseProducing();
+      end.protocol.transport.abortConnection();
+      end.protocol.transport.resumeProducing();
+      end.clock.advance(0);
+      expect(end.clock.getDelayedCalls()).to.deep.equal([]);
     });
 
     it('still hears the goodbye once it has said its own', () => {

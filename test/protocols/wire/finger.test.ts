@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { setUnhandledFailureHandler } from '../../../src/deferred/index.ts';
+import { setUnhandledFailureHandler, succeed } from '../../../src/deferred/index.ts';
 import { Factory } from '../../../src/protocols/index.ts';
 import { Finger, type FingerAnswer, finger } from '../../../src/protocols/wire/index.ts';
 import {
@@ -49,6 +49,11 @@ describe('Finger', () => {
     ['ada\n', ['user', false, 'ada'], 'Ada\r\nat lunch?[2J\r\n'],
     ['/W bob\r\n', ['user', true, 'bob'], 'Login: bob\r\nNo such user\r\n'],
     ['\r\n', ['domain', false], 'Finger online list denied\r\n'],
+    [
+      'a\u00a0b\t c\ufeff\r\n',
+      ['user', false, 'a\u00a0b c\ufeff'],
+      'Login: a\u00a0b c\ufeff\r\nNo such user\r\n',
+    ],
     [' /w \r\n', ['domain', true], 'Finger online list denied\r\n'],
     ['bob@a@b\r\n', ['forward', false, 'bob@a', 'b'], 'Finger forwarding service denied\r\n'],
     ['/W @b\r\n', ['forward', true, '', 'b'], 'Finger forwarding service denied\r\n'],
@@ -78,6 +83,23 @@ describe('Finger', () => {
     await Promise.resolve();
     expect(server.asked).to.deep.equal([['user', false, 'late']]);
     expect(transport.value().toString()).to.equal('Late is late.\r\n');
+  });
+
+  it('ends the connection when what comes of an answer is no text', async () => {
+    const reports: string[] = [];
+    const before = setUnhandledFailureHandler((failure) => reports.push(failure.getErrorMessage()));
+    try {
+      class Wrong extends Finger {
+        override getUser(): FingerAnswer {
+          return succeed(5 as unknown as string);
+        }
+      }
+      connect(new Wrong()).dataReceived(Buffer.from('ada\r\n'));
+      for (let i = 0; i < 5; i += 1) await Promise.resolve();
+      expect([reports.length, transport.disconnected]).to.deep.equal([1, true]);
+    } finally {
+      setUnhandledFailureHandler(before);
+    }
   });
 
   it('tells nothing of anybody unless it is told how', () => {

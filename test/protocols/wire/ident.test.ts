@@ -137,8 +137,9 @@ describe('IdentClient', () => {
     client.dataReceived(Buffer.from('6193, 23 : USERID : UNIX , UTF-8 :a: b\r\n'));
     expect(successResultOf(first)).to.deep.equal(['UNIX', 'a: b']);
     expect(transport.value().toString()).to.equal('6193, 23\r\n1, 2\r\n');
-    client.dataReceived(Buffer.from('1,2:USERID:OTHER: x\n'));
-    expect(successResultOf(second)).to.deep.equal(['OTHER', 'x']);
+    // Blanks behind the user are the user's.
+    client.dataReceived(Buffer.from('1,2:USERID:OTHER: x \u00a0\r\n'));
+    expect(successResultOf(second)).to.deep.equal(['OTHER', 'x \u00a0']);
   });
 
   for (const [answer, error] of [

@@ -159,6 +159,14 @@ describe('The small classics', () => {
       const transport = new StringTransport();
       await new Failing().makeConnection(transport);
       expect([reports, transport.disconnected]).to.deep.equal([['speechless'], true]);
+      class Wrong extends QOTD {
+        override getQuote(): Promise<string> {
+          return Promise.resolve(5 as unknown as string);
+        }
+      }
+      const other = new StringTransport();
+      await new Wrong().makeConnection(other);
+      expect([reports.length, other.disconnected]).to.deep.equal([2, true]);
     } finally {
       setUnhandledFailureHandler(before);
     }

@@ -57,7 +57,7 @@ describe('values of options', () => {
   }
 
   const refused: Array<[title: string, f: () => unknown, message: RegExp]> = [
-    ...['', '-1', 's', '1w', '1e3', 'NaN', '1..2', 'Infinity'].map(
+    ...['', '-1', 's', '1w', '1e3', 'NaN', '1..2', 'Infinity', '5constructor'].map(
       (text): [string, () => unknown, RegExp] => [
         `parseDuration() of ${JSON.stringify(text)}`,
         () => parseDuration('--x', text),
@@ -69,7 +69,7 @@ describe('values of options', () => {
       () => parseStartup('--x', 'often'),
       /"often" of --x: expected one of manual,/,
     ],
-    ['parseStartup() of what every object has', () => parseStartup('--x', 'toString'), /of --x/],
+    ['parseStartup() of what every object has', () => parseStartup('--x', 'constructor'), /of --x/],
     [
       'parseRecovery() of an unknown action',
       () => parseRecovery('--x', 'restart/5s,explode'),

@@ -250,6 +250,22 @@ describe('service process', () => {
       expect(exitCode).to.equal(0);
     });
 
+    for (const given of [null, { port: 1 }]) {
+      it(`runs until it is stopped, too, when SvcDoRun gives ${JSON.stringify(given)}, which cannot be waited for`, async () => {
+        class Port extends Echo {
+          override SvcDoRun(): MaybeDeferred {
+            super.SvcDoRun();
+            return given as never; // as a program in JavaScript may
+          }
+        }
+        await start(framework(Port));
+        await until(() => events.length > 0);
+        expect(state()).to.equal('running');
+        await stop();
+        expect(events.at(-1)).to.equal('stop');
+      });
+    }
+
     it('runs as long as SvcDoRun does', async () => {
       const work = new Deferred<void>();
       class Worker extends Echo {

@@ -156,6 +156,25 @@ describe('ServiceHost', () => {
       expect(status()).to.include({ checkPoint: 3, waitHint: 30 });
     });
 
+    it('progress() of a step that takes no time does not tell the manager in every turn', () => {
+      part.starts = () => new Deferred<void>();
+      start();
+      host.progress(0);
+      for (let turn = 0; turn < 50; turn++) clock.advance(0);
+      expect(status()).to.include({ checkPoint: 2, waitHint: 0 });
+      clock.advance(0.1);
+      expect(status().checkPoint).to.equal(3);
+    });
+
+    it('progress() throws for what is no time', () => {
+      part.starts = () => new Deferred<void>();
+      start();
+      for (const hint of [-1, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 32 / 1000]) {
+        expect(() => host.progress(hint), String(hint)).to.throw(RangeError, 'wait hint');
+      }
+      expect(status()).to.include({ checkPoint: 1, waitHint: 10 });
+    });
+
     it('a start that fails ends the service with 1064', () => {
       part.starts = failing(new Error('no port'));
       start();

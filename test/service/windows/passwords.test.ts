@@ -31,6 +31,7 @@ describe('accounts', () => {
     ['nt authority\\networkservice', 'nt authority\\networkservice'],
     ['virtual', 'NT SERVICE\\chat'],
     ['anna', '.\\anna'],
+    ['constructor', '.\\constructor'],
     ['.\\anna', '.\\anna'],
     ['DOM\\anna', 'DOM\\anna'],
     ['anna@dom.example', 'anna@dom.example'],

@@ -10,6 +10,7 @@ export function hostOf(address: Address): string {
 }
 
 function plain(host: string): string {
+  if (!host.includes(':')) return host;
   return host.toLowerCase().replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/, '');
 }
 

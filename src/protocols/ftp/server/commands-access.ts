@@ -1,5 +1,5 @@
 /** Commands about who one is, and what the connections are under (RFC 959, 4.1.1; RFC 4217; RFC 7151). */
-import { Deferred, Failure } from '../../../deferred/index.ts';
+import { Deferred, type Failure } from '../../../deferred/index.ts';
 import { Anonymous, LoginFailed, TooManyLogins, UsernamePassword } from '../../cred/index.ts';
 import {
   AuthorizationError,
@@ -43,7 +43,7 @@ function isAnonymous({ factory }: FTP, name: string): boolean {
   return [known, known === 'anonymous' ? 'ftp' : known].includes(name.toLowerCase());
 }
 
-async function pass(session: FTP, argument: string): Promise<void> {
+function pass(session: FTP, argument: string): unknown {
   const { state, factory, clock, peerHost, limits } = session;
   const { name } = state;
   if (name === null) throw new BadCmdSequenceError('Login with USER first.');
@@ -51,50 +51,46 @@ async function pass(session: FTP, argument: string): Promise<void> {
   state.name = null;
   const anonymous = isAnonymous(session, name);
   const { guard } = factory;
-  if (guard.isBlocked(peerHost, clock.seconds())) {
-    await refuse(session, name, limits.loginDelay);
-    return;
-  }
+  if (guard.isBlocked(peerHost, clock.seconds())) return refuse(session, name, limits.loginDelay);
   const credentials = anonymous ? new Anonymous() : new UsernamePassword(name, argument);
-  try {
-    const [, shell, logout] = await factory.portal.login<FTPShellInterface>(
-      credentials,
-      null,
-      IFTPShell,
-    );
-    // Meanwhile the client may have gone.
-    if (!session.transport.connected) {
-      logout();
-      return;
-    }
-    if (!session.logIn({ user: name, shell, logout })) {
-      throw new AuthorizationError('Too many sessions of this user.');
-    }
-  } catch (error) {
-    const value = error instanceof Failure ? error.value : error;
-    if (value instanceof TooManyLogins) {
-      session.hangUp(421, 'Too many logins right now, try again later.');
-      return;
-    }
-    if (!(value instanceof LoginFailed)) throw value;
-    guard.failed(peerHost, clock.seconds());
-    await refuse(session, name, limits.loginDelay);
-    return;
-  }
-  session.failures = 0;
-  session.reply(
-    230,
-    anonymous ? 'Anonymous login ok, access restrictions apply.' : 'User logged in, proceed.',
-  );
+  // Deferreds rather than promises: what is known at once is answered at once.
+  return factory.portal
+    .login<FTPShellInterface>(credentials, null, IFTPShell)
+    .addCallback(([, shell, logout]) => {
+      // Meanwhile the client may have gone.
+      if (!session.transport.connected) {
+        logout();
+        return;
+      }
+      if (!session.logIn({ user: name, shell, logout })) {
+        throw new AuthorizationError('Too many sessions of this user.');
+      }
+      session.failures = 0;
+      session.reply(
+        230,
+        anonymous ? 'Anonymous login ok, access restrictions apply.' : 'User logged in, proceed.',
+      );
+    })
+    .addErrback((failure: Failure): Failure | Deferred<void> | undefined => {
+      const { value } = failure;
+      if (value instanceof TooManyLogins) {
+        session.hangUp(421, 'Too many logins right now, try again later.');
+        return undefined;
+      }
+      if (!(value instanceof LoginFailed)) return failure;
+      guard.failed(peerHost, clock.seconds());
+      return refuse(session, name, limits.loginDelay);
+    });
 }
 
-async function refuse(session: FTP, name: string, delay: number): Promise<void> {
+function refuse(session: FTP, name: string, delay: number): Deferred<void> {
   session.failures += 1;
   session.emit({ type: 'login-failed', name });
-  await later(session, delay);
-  if (session.failures >= session.limits.maxLoginFailures) {
-    session.hangUp(421, 'Too many failed logins: closing control connection.');
-  } else session.reply(530, 'Sorry, Authentication failed.');
+  return later(session, delay).addCallback(() => {
+    if (session.failures >= session.limits.maxLoginFailures) {
+      session.hangUp(421, 'Too many failed logins: closing control connection.');
+    } else session.reply(530, 'Sorry, Authentication failed.');
+  });
 }
 
 function auth(session: FTP, argument: string): void {

@@ -27,6 +27,35 @@ async function changeMode(session: FTP, argument: string): Promise<void> {
   session.reply(200, 'SITE CHMOD successful.');
 }
 
+/** A word, or in quotes several, and what is behind it. */
+function firstWord(text: string): [first: string, rest: string] {
+  const [, inQuotes, word = '', rest = ''] = /^(?:"([^"]+)"|(\S+)) (.+)$/s.exec(text) ?? [];
+  return [inQuotes ?? word, rest];
+}
+
+async function changeGroup(session: FTP, argument: string): Promise<void> {
+  const [group, name] = firstWord(argument);
+  if (name === '') throw new CmdArgSyntaxError('Expected SITE CHGRP group path.');
+  const path = allowed(session, 'G', name);
+  const { shell } = session;
+  if (shell.changeGroup === undefined) throw new CmdNotImplementedError('CHGRP is not available.');
+  await shell.changeGroup(path, group);
+  session.reply(200, 'SITE CHGRP successful.');
+}
+
+async function makeSymlink(session: FTP, argument: string): Promise<void> {
+  const [first, second] = firstWord(argument);
+  const name = /^"([^"]+)"$/.exec(second)?.[1] ?? second;
+  if (name === '') throw new CmdArgSyntaxError('Expected SITE SYMLINK path link.');
+  const target = allowed(session, 'l', first);
+  const path = allowed(session, 'S', name);
+  const { shell } = session;
+  if (shell.makeSymlink === undefined)
+    throw new CmdNotImplementedError('SYMLINK is not available.');
+  await shell.makeSymlink(target, path);
+  session.reply(200, 'SITE SYMLINK successful.');
+}
+
 /** In the form of NcFTP (time, path), or that of lftp and gFTP (path, three times, 'UTC'), of which the second time counts. */
 async function setTime(session: FTP, argument: string): Promise<void> {
   const long = /^(.+) \d{14} (\d{14}) \d{14} UTC$/s.exec(argument);
@@ -83,10 +112,12 @@ async function copy({ shell }: FTP, from: Segments, to: Segments): Promise<void>
 }
 
 export const SITE_COMMANDS: ReadonlyMap<string, SiteRow> = new Map([
+  ['CHGRP', { help: 'CHGRP <SP> group <SP> path', run: changeGroup }],
   ['CHMOD', { help: 'CHMOD <SP> mode <SP> path', run: changeMode }],
   ['CPFR', { help: 'CPFR <SP> path', run: copyFrom }],
   ['CPTO', { help: 'CPTO <SP> path', run: copyTo }],
   ['HELP', { help: 'HELP', run: help }],
+  ['SYMLINK', { help: 'SYMLINK <SP> path <SP> link', run: makeSymlink }],
   ['UTIME', { help: 'UTIME <SP> YYYYMMDDHHMMSS <SP> path', run: setTime }],
 ]);
 

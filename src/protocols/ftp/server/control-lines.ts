@@ -18,6 +18,9 @@ const FIRST_SIGNAL = 240;
 /** WILL, WONT, DO and DONT have one byte behind them. */
 const FIRST_WITH_OPTION = 251;
 
+/** Of which every encoding of a text is the same. */
+const PLAIN = /^[ -~]*$/;
+
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 export class ControlLines {
@@ -41,8 +44,20 @@ export class ControlLines {
   }
 
   push(data: Buffer): void {
+    if (this.#isPlainLine(data)) return;
     this.#rest = this.#rest.length === 0 ? data : Buffer.concat([this.#rest, data]);
     this.deliver();
+  }
+
+  /** What comes is nearly always one line of plain text: that takes no cutting, nor a look at each byte. False for anything else. */
+  #isPlainLine(data: Buffer): boolean {
+    if (this.#rest.length > 0 || this.#dropping || !this.#open || data.length === 0) return false;
+    if (data.length > this.#limit || data.indexOf(LF) !== data.length - 1) return false;
+    const end = data.at(-2) === CR ? data.length - 2 : data.length - 1;
+    const text = data.toString('latin1', 0, end);
+    if (!PLAIN.test(text)) return false;
+    this.#open = this.#events.line(text);
+    return true;
   }
 
   /** Delivers what is held, until a line says that nothing more is wanted. */

@@ -110,9 +110,18 @@ export class FTPFactory extends ServerFactory<Protocol> {
     return this.#statistics.measurements(this.#sessions.size);
   }
 
+  /** Whether anybody wants to hear of events. @internal */
+  get isWatched(): boolean {
+    return this.#log !== null || this.#events !== undefined || this.options.onEvent !== undefined;
+  }
+
+  /** Counts what has happened, whether anybody hears of it or not. @internal */
+  count(event: FTPEvent): void {
+    this.#statistics.note(event);
+  }
+
   /** Says that something has happened. @internal */
   emit(event: FTPEvent): void {
-    this.#statistics.note(event);
     this.#log?.record(event);
     try {
       this.options.onEvent?.(event);

@@ -1,5 +1,5 @@
 /** One session of an FTP server: its control connection (RFC 959; Twisted: `FTP`). */
-import { type Failure, maybeDeferred, reportFailure } from '../../../deferred/index.ts';
+import { Deferred, type Failure, maybeDeferred, reportFailure } from '../../../deferred/index.ts';
 import {
   type DelayedCall,
   logEvent,
@@ -80,12 +80,10 @@ export class FTP extends Protocol<FTPFactory> {
   protectionBuffer = false;
   /** Log-ins that failed. */
   failures = 0;
-  /** Its data connection. */
-  data!: DataChannel;
   /** The address of the client. */
   peerHost = '';
-  /** The address that the client connected to. */
-  localHost = '';
+  #localHost: string | null = null;
+  #data: DataChannel | null = null;
   #number = 0;
   #lines!: ControlLines;
   readonly #queue: string[] = [];
@@ -97,7 +95,8 @@ export class FTP extends Protocol<FTPFactory> {
   #isClosing = false;
   #timer: DelayedCall | null = null;
   #idleSince = 0;
-  #loginTimer: DelayedCall | null = null;
+  /** When it ends, unless somebody logs in. */
+  #loginBy = Number.POSITIVE_INFINITY;
   #afterReply: Array<() => void> = [];
 
   /** Whose time it goes by. */
@@ -120,12 +119,30 @@ export class FTP extends Protocol<FTPFactory> {
     return 'TLS' in this.transport && this.transport.TLS === true;
   }
 
+  /** The address that the client connected to. */
+  get localHost(): string {
+    this.#localHost ??= hostOf(this.transport.getHost());
+    return this.#localHost;
+  }
+
+  /** Its data connection. Many sessions never have one: it is made when it is first asked for. */
+  get data(): DataChannel {
+    const { limits, factory, localHost, peerHost } = this;
+    this.#data ??= new DataChannel({
+      ...{ reactor: factory.reactor, localHost, peerHost },
+      ports: factory.ports,
+      timeout: limits.dtpTimeout,
+      allowForeign: factory.options.allowForeignData ?? false,
+      tls: () => this.#dataTLS(),
+    });
+    return this.#data;
+  }
+
   // ---------------------------------------------------------------------------------------- life
 
   override connectionMade(): void {
     const { limits, factory } = this;
     this.peerHost = hostOf(this.transport.getPeer());
-    this.localHost = hostOf(this.transport.getHost());
     this.#lines = new ControlLines(
       {
         line: (text) => this.#line(text),
@@ -134,25 +151,14 @@ export class FTP extends Protocol<FTPFactory> {
       },
       limits.maxLineLength,
     );
-    this.data = new DataChannel({
-      reactor: factory.reactor,
-      localHost: this.localHost,
-      peerHost: this.peerHost,
-      ports: factory.ports,
-      timeout: limits.dtpTimeout,
-      allowForeign: factory.options.allowForeignData ?? false,
-      tls: () => this.#dataTLS(),
-    });
     // Under TLS from the first byte, data connections are too, as long as nobody says otherwise.
     if (this.isSecure) this.protection = 'P';
     this.#number = factory.joined(this, this.peerHost);
     this.emit({ type: 'connected' });
+    this.#loginBy = this.clock.seconds() + limits.loginTimeout;
     this.#wait();
-    this.#loginTimer = this.clock.callLater(limits.loginTimeout, () => {
-      this.#loginTimer = null;
-      if (this.state.login === null) this.hangUp(421, 'Login timeout: closing control connection.');
-    });
-    this.reply(220, factory.welcomeMessage.split(/\r?\n/));
+    const { welcomeMessage } = factory;
+    this.reply(220, welcomeMessage.includes('\n') ? welcomeMessage.split(/\r?\n/) : welcomeMessage);
   }
 
   override dataReceived(data: Buffer): void {
@@ -164,10 +170,8 @@ export class FTP extends Protocol<FTPFactory> {
     this.#queue.length = 0;
     this.#timer?.cancel();
     this.#timer = null;
-    this.#loginTimer?.cancel();
-    this.#loginTimer = null;
     this.#transfer?.abort();
-    this.data.close();
+    this.#data?.close();
     this.logOut();
     this.emit({ type: 'disconnected' });
     this.factory.left(this, this.peerHost);
@@ -205,7 +209,7 @@ export class FTP extends Protocol<FTPFactory> {
   /** As after the greeting; the connection stays, and what it is under. */
   beginAnew(): void {
     this.logOut();
-    this.data.close();
+    this.#data?.close();
     this.state = initialState();
   }
 
@@ -225,8 +229,7 @@ export class FTP extends Protocol<FTPFactory> {
       return false;
     }
     this.state.login = login;
-    this.#loginTimer?.cancel();
-    this.#loginTimer = null;
+    this.#loginBy = Number.POSITIVE_INFINITY;
     this.emit({ type: 'login' });
     return true;
   }
@@ -293,19 +296,19 @@ export class FTP extends Protocol<FTPFactory> {
   /** Sends a reply; several lines as RFC 959, 4.2 has it. */
   reply(code: number, text: string | readonly string[]): void {
     if (!this.transport.connected) return;
-    const lines = typeof text === 'string' ? [text] : text;
-    if (lines.length <= 1) {
-      this.transport.write(`${code} ${clean(lines[0] ?? '')}\r\n`);
+    if (typeof text === 'string') {
+      this.transport.write(`${code} ${clean(text)}\r\n`);
       return;
     }
-    const inner = lines.slice(1, -1).map((line) => ` ${clean(line)}\r\n`);
-    this.transport.write(
-      `${code}-${clean(lines[0] ?? '')}\r\n${inner.join('')}${code} ${clean(lines.at(-1) ?? '')}\r\n`,
-    );
+    const inner = text.slice(1, -1).map((line) => ` ${clean(line)}\r\n`);
+    const first = text.length > 1 ? `${code}-${clean(text[0] ?? '')}\r\n` : '';
+    this.transport.write(`${first}${inner.join('')}${code} ${clean(text.at(-1) ?? '')}\r\n`);
   }
 
   /** Says that something has happened. */
   emit(event: { readonly type: FTPEvent['type'] } & Record<string, unknown>): void {
+    this.factory.count(event as unknown as FTPEvent); // it has what there is to count
+    if (!this.factory.isWatched) return;
     const { login } = this.state;
     const facts = { session: this.#number, peer: this.peerHost, user: login?.user ?? null };
     this.factory.emit({ ...facts, ...event } as unknown as FTPEvent); // callers give what belongs to the type
@@ -352,15 +355,18 @@ export class FTP extends Protocol<FTPFactory> {
     } catch (error) {
       this.#fail(error, verb, argument);
     }
-    if (isThenable(result)) {
-      result.then(
-        () => this.#done(aside),
-        (error) => {
-          this.#fail(error, verb, argument);
-          this.#done(aside);
-        },
-      );
-    } else this.#done(aside);
+    if (!isThenable(result)) {
+      this.#done(aside);
+      return;
+    }
+    const done = (): void => this.#done(aside);
+    const failed = (error: unknown): void => {
+      this.#fail(error, verb, argument);
+      this.#done(aside);
+    };
+    // A Deferred goes on at once when it has fired, where a promise takes a turn.
+    if (result instanceof Deferred) result.addCallbacks(done, ({ value }) => failed(value));
+    else result.then(done, failed);
   }
 
   #run(verb: string, argument: string): unknown {
@@ -392,9 +398,7 @@ export class FTP extends Protocol<FTPFactory> {
 
   #done(aside: boolean): void {
     if (aside) return;
-    const afterwards = this.#afterReply;
-    this.#afterReply = [];
-    for (const f of afterwards) f();
+    if (this.#afterReply.length > 0) for (const f of this.#afterReply.splice(0)) f();
     this.#isBusy = false;
     if (this.#isCatchingUp) return;
     this.#isCatchingUp = true;
@@ -428,21 +432,27 @@ export class FTP extends Protocol<FTPFactory> {
 
   /** Nothing is to be done from here on. The timer is left as it is, since commands come much more often than it is due. */
   #wait(): void {
-    this.#idleSince = this.clock.seconds();
-    if (this.#timer === null) this.#watch(this.limits.timeOut);
+    const now = this.clock.seconds();
+    this.#idleSince = now;
+    if (this.#timer === null) this.#watch(this.limits.timeOut, now);
   }
 
-  /** @param delay seconds */
-  #watch(delay: number): void {
+  /** One timer for both of its deadlines. @param idle seconds until it has been idle for too long */
+  #watch(idle: number, now: number): void {
+    const delay = Math.min(idle, this.#loginBy - now);
     if (delay === Number.POSITIVE_INFINITY) return;
-    this.#timer = this.clock.callLater(delay, () => {
-      this.#timer = null;
-      const { timeOut } = this.limits;
-      const left = this.#isBusy ? timeOut : this.#idleSince + timeOut - this.clock.seconds();
-      // What is left may be less than a clock can tell.
-      if (left > 1e-6) this.#watch(left);
-      else this.hangUp(421, 'Idle for too long: closing control connection.');
-    });
+    this.#timer = this.clock.callLater(Math.max(0, delay), () => this.#check());
+  }
+
+  #check(): void {
+    this.#timer = null;
+    const { timeOut } = this.limits;
+    const now = this.clock.seconds();
+    const idle = this.#isBusy ? timeOut : this.#idleSince + timeOut - now;
+    // What is left may be less than a clock can tell.
+    if (this.#loginBy - now <= 1e-6) this.hangUp(421, 'Login timeout: closing control connection.');
+    else if (idle <= 1e-6) this.hangUp(421, 'Idle for too long: closing control connection.');
+    else this.#watch(idle, now);
   }
 }
 
@@ -455,5 +465,5 @@ function split(text: string): [verb: string, argument: string] {
 
 /** What is sent in a reply has nothing that could end its line. */
 function clean(text: string): string {
-  return text.replaceAll(/[\r\n\0]/g, '?');
+  return /[\r\n\0]/.test(text) ? text.replaceAll(/[\r\n\0]/g, '?') : text;
 }

@@ -67,7 +67,11 @@ class BodyTransport implements Transport {
   getPeer(): Address {
     const uri = this.#response.request.absoluteURI;
     const url = uri !== null && URL.canParse(uri) ? new URL(uri) : undefined;
-    return new HostnameAddress(url?.hostname ?? '', Number(url?.port ?? 0));
+    if (url === undefined) return new HostnameAddress('', 0);
+    return new HostnameAddress(
+      url.hostname,
+      Number(url.port || (url.protocol === 'https:' ? 443 : 80)),
+    );
   }
 }
 

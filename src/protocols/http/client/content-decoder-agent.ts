@@ -1,9 +1,10 @@
 /** Responses that come compressed (Twisted: `ContentDecoderAgent`). */
 
 import type { Transform } from 'node:stream';
-import type { Deferred } from '../../../deferred/index.ts';
-import { listTokens } from '../field-lists.ts';
+import { type Deferred, reportFailure } from '../../../deferred/index.ts';
+import { codingsOf } from '../encoding/codings.ts';
 import { Headers, type HeadersInit } from '../headers.ts';
+import { checkLimit } from '../http-limits.ts';
 import { type BodyReceiver, type BodySource, RequestBody } from '../request-body.ts';
 import { headersOf, type IAgent } from './agent.ts';
 import type { RequestBodySource } from './content.ts';
@@ -102,7 +103,18 @@ class Decoding implements BodySource, BodyReceiver {
   #made(data: Buffer): void {
     this.#left -= data.length;
     if (this.#left < 0) this.#fail(new Error('it is longer than allowed'));
-    else this.body.push(data);
+    else this.#give(data);
+  }
+
+  #give(data: Buffer): void {
+    try {
+      this.body.push(data);
+    } catch (error) {
+      // What whoever reads throws costs the connection, as it does without a decoder in between.
+      this.#stop();
+      this.#response.abort();
+      reportFailure(error, 'Unhandled error in who reads a response');
+    }
   }
 
   #finish(): void {
@@ -153,12 +165,17 @@ export class ContentDecoderAgent implements IAgent {
   readonly #maxLength: number;
   readonly #maxCodings: number;
 
-  /** @param decoders names of codings and what takes them off, the one that is wanted most first */
+  /**
+   * @param decoders names of codings and what takes them off, the one that is wanted most first
+   * @throws {RangeError} for limits that are none
+   */
   constructor(
     agent: IAgent,
     decoders: Iterable<readonly [name: string, decoder: ContentDecoder]> = defaultDecoders,
     { maxLength = 268_435_456, maxCodings = 2 }: DecodingLimits = {},
   ) {
+    checkLimit('maxLength', maxLength);
+    checkLimit('maxCodings', maxCodings);
     this.#agent = agent;
     this.#decoders = new Map(decoders);
     this.#accept = [...this.#decoders.keys()].join(', ');
@@ -193,9 +210,7 @@ export class ContentDecoderAgent implements IAgent {
     if (code === 206 || head.framing === 'none' || head.framing === 'tunnel' || length === 0) {
       return response;
     }
-    const lines = response.headers.getRawHeaders('content-encoding');
-    if (lines === undefined) return response;
-    const codings = listTokens(lines.join(',')).filter((coding) => coding !== 'identity');
+    const codings = codingsOf(response.headers);
     const decoders: ContentDecoder[] = [];
     // The last one was put on last.
     while (codings.length > 0 && decoders.length < this.#maxCodings) {

@@ -94,6 +94,9 @@ export class MultipartBody implements BodyProducer {
       await this.#turn();
       if (this.#stopped) return;
       consumer.write(head);
+      // A part that has not begun would not hear that it is to wait.
+      await this.#turn();
+      if (this.#stopped) return;
       if (Buffer.isBuffer(content)) consumer.write(content);
       else await this.#pass(content, consumer);
       if (this.#stopped) return;

@@ -38,6 +38,9 @@ export interface ProxyOptions {
   readonly connectTimeout?: number | null | undefined;
 }
 
+/** Proxies, and tunnels, that are kept in mind at most: a choice may name another URL each time. */
+const MOST_KNOWN = 512;
+
 /** A proxy, as one connects to it. */
 interface Proxy {
   readonly endpoint: StreamClientEndpoint;
@@ -163,6 +166,7 @@ export class ProxyAgent implements IAgent {
       headers: this.#headersFor(user),
       secure,
     };
+    if (this.#proxies.size >= MOST_KNOWN) this.#proxies.clear();
     this.#proxies.set(url, proxy);
     return proxy;
   }
@@ -192,7 +196,7 @@ export class ProxyAgent implements IAgent {
       hostname,
       handshakeTimeout: connectTimeout,
     });
-    if (this.#tunnels.size >= 512) this.#tunnels.clear();
+    if (this.#tunnels.size >= MOST_KNOWN) this.#tunnels.clear();
     this.#tunnels.set(key, secured);
     return secured;
   }

@@ -3,6 +3,7 @@ import { Deferred } from '../../../deferred/index.ts';
 import type { IProtocol } from '../../../reactor/index.ts';
 import { Headers } from '../headers.ts';
 import type { ResponseHead } from '../heads.ts';
+import { checkLimit } from '../http-limits.ts';
 import type { BodyReceiver, RequestBody } from '../request-body.ts';
 import { BodyCollectorReceiver, type CollectOptions } from './body-collector.ts';
 import { UNKNOWN_LENGTH } from './body-producer.ts';
@@ -200,14 +201,16 @@ export class Response implements AsyncIterable<Buffer> {
 
   /**
    * All of the body. Cancelling closes the connection.
-   * @returns fails with `BodyTooLongError` beyond `maxLength` bytes, with `ResponseFailed` if it does not come to its end, and with `ClientStateError` when somebody reads it already
+   * @returns fails with `BodyTooLongError` beyond `maxLength` bytes, with `ResponseFailed` if it does not come to its end, with `ClientStateError` when somebody reads it already, and
+   *   with `RangeError` for a limit that is none
    */
   bytes(options: CollectOptions = {}): Deferred<Buffer> {
     const deferred = new Deferred<Buffer>(() => this.abort());
     const length = this.length === UNKNOWN_LENGTH ? 0 : this.length;
     try {
-      const body = this.#take();
       const { maxLength } = options;
+      checkLimit('maxLength', maxLength);
+      const body = this.#take();
       const collector = new BodyCollectorReceiver(deferred, length, maxLength, () => this.abort());
       body.deliverTo(collector);
       this.#source.collects?.(collector);

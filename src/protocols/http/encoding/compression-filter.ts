@@ -2,6 +2,7 @@ import type { Transform } from 'node:stream';
 import type { Data, DelayedCall, PullProducer, PushProducer } from '../../../reactor/index.ts';
 import { bytesOf } from '../../data.ts';
 import type { Request } from '../request.ts';
+import { processingFailed } from '../request-render.ts';
 import { isCompressible } from '../static/content-types.ts';
 import { weakened } from '../static/etags.ts';
 import { isBodiless } from '../status.ts';
@@ -110,7 +111,14 @@ export class CompressionFilter implements BodyFilter, PushProducer {
     stream.on('data', (chunk: Buffer) => {
       // An error may have been answered past this while it was at work.
       if (request?.finished === true) this.stop();
-      if (!this.#over) request?.writeRaw(chunk);
+      if (this.#over || request === undefined) return;
+      try {
+        request.writeRaw(chunk);
+      } catch (error) {
+        // Its head cannot be sent. Nobody is further up in the stack who could say so.
+        this.stop();
+        processingFailed(request, error);
+      }
     });
     stream.on('drain', () => this.#ask());
     stream.on('end', () => this.#finish());

@@ -3,7 +3,6 @@
 import type { Transform } from 'node:stream';
 import { inspect } from 'node:util';
 import * as zlib from 'node:zlib';
-import { listTokens } from '../field-lists.ts';
 import type { Request } from '../request.ts';
 import {
   type AnyRequest,
@@ -13,6 +12,7 @@ import {
   type Rendered,
 } from '../resource.ts';
 import { HTTPError } from '../status.ts';
+import { codingsOf } from './codings.ts';
 import { hasZstd } from './encoders.ts';
 
 /** Options of `DecodingResourceWrapper`. */
@@ -49,12 +49,6 @@ function decoderFor(coding: string): (() => Transform) | undefined {
 
 /** The codings that can be decoded, as `Accept-Encoding` of an answer says it (RFC 9110 12.5.3). */
 const ACCEPTED = ['gzip', 'br', 'deflate', ...(hasZstd ? ['zstd'] : [])].join(', ');
-
-/** Codings in the order in which they were applied. */
-function codingsOf(request: AnyRequest): string[] {
-  const lines = request.requestHeaders.getRawHeaders('content-encoding') ?? [];
-  return listTokens(lines.join(',')).filter((coding) => coding !== 'identity');
-}
 
 /**
  * `source` decoded, as it comes.
@@ -119,8 +113,13 @@ async function* through(
 
 function drained(decoder: Transform): Promise<void> {
   return new Promise((done) => {
-    decoder.once('drain', done);
-    decoder.once('close', done);
+    const settle = (): void => {
+      decoder.off('drain', settle);
+      decoder.off('close', settle);
+      done();
+    };
+    decoder.on('drain', settle);
+    decoder.on('close', settle);
   });
 }
 
@@ -157,7 +156,7 @@ export class DecodingResourceWrapper implements IResource {
 
   /** Refuses what cannot be decoded before it is sent. */
   acceptBody(request: Request): boolean {
-    const codings = codingsOf(request as AnyRequest); // its content is not looked at
+    const codings = codingsOf(request.requestHeaders);
     const { maxCodings = 1 } = this.#options;
     if (codings.length > maxCodings || codings.some((coding) => decoderFor(coding) === undefined)) {
       request.setHeader('Accept-Encoding', ACCEPTED);
@@ -177,7 +176,7 @@ export class DecodingResourceWrapper implements IResource {
 
   render(request: Request): Rendered {
     const any = request as AnyRequest; // which of the two its content is, is looked at below
-    const codings = codingsOf(any);
+    const codings = codingsOf(any.requestHeaders);
     if (codings.length === 0) return this.original.render(request);
     const decoders: Transform[] = [];
     // The one that was applied last is the first to come off.

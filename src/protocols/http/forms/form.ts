@@ -1,5 +1,6 @@
 import { reportFailure } from '../../../deferred/index.ts';
 import { mediaType } from '../field-lists.ts';
+import { checkLimit } from '../http-limits.ts';
 import type { Request } from '../request.ts';
 import type { RequestBody } from '../request-body.ts';
 import { HTTPError } from '../status.ts';
@@ -24,6 +25,16 @@ export interface FormOptions extends URLEncodedLimits {
     | ((info: UploadInfo) => UploadSink | null | PromiseLike<UploadSink | null>)
     | undefined;
 }
+
+const LIMITS = [
+  'maxFields',
+  'maxNameLength',
+  'maxValueLength',
+  'maxFieldsLength',
+  'maxFiles',
+  'maxFileLength',
+  'maxLength',
+] as const;
 
 /** What was sent in a form. */
 export class Form {
@@ -85,7 +96,8 @@ async function collect(source: AsyncIterable<Buffer>, most: number): Promise<Buf
  *
  * Files are removed when the request is answered, or could not be; move those that you keep.
  *
- * Fails with `HTTPError`, which becomes the answer if it is let through: 415 for what is no form, 400 for one that is broken, 413 beyond a limit; and with `RequestAborted` when the client goes away.
+ * Fails with `HTTPError`, which becomes the answer if it is let through: 415 for what is no form, 400 for one that is broken, 413 beyond a limit; and with `RequestAborted` when the client goes away. Fails with
+ * `RangeError` for a limit that is not a number of 0 or more.
  *
  * @example
  * class Upload extends Resource {
@@ -101,6 +113,7 @@ export async function parseForm(
   request: Request | Request<RequestBody>,
   options: FormOptions = {},
 ): Promise<Form> {
+  for (const name of LIMITS) checkLimit(name, options[name]);
   const contentType = request.getHeader('content-type') ?? '';
   const type = mediaType(contentType);
   const { content } = request;

@@ -113,7 +113,7 @@ class Reading {
     try {
       const known = this.#checkName(name);
       if (cut) throw new HTTPError(413, `A field is longer than ${maxValueLength} bytes`);
-      this.#fieldBytes += known.length + value.length;
+      this.#fieldBytes += Buffer.byteLength(known) + Buffer.byteLength(value);
       if (this.#fieldBytes > maxFieldsLength) {
         throw new HTTPError(413, `The fields are longer than ${maxFieldsLength} bytes together`);
       }
@@ -150,11 +150,11 @@ class Reading {
         }
         // It may have been given up while nothing of it was under way.
         if (this.#failure !== undefined) throw this.#failure.error;
+        await sink.end();
       } catch (error) {
         await sink.abort?.(error);
         throw error;
       }
-      await sink.end();
       return file;
     } finally {
       stream.destroy();

@@ -19,7 +19,7 @@ export interface UploadSink {
   write(chunk: Buffer): unknown;
   /** All of it has come. */
   end(): unknown;
-  /** It will not be completed: the client went away, the form is broken, or a limit was passed. */
+  /** It will not be completed: the client went away, the form is broken, a limit was passed, or one of the other methods failed. */
   abort?(error: unknown): unknown;
 }
 
@@ -112,7 +112,10 @@ export class TemporaryFile implements UploadSink {
   }
 
   async abort(): Promise<void> {
-    await this.#file.close();
-    await rm(this.path, { force: true });
+    try {
+      await this.#file.close();
+    } finally {
+      await rm(this.path, { force: true });
+    }
   }
 }

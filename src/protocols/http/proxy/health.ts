@@ -75,6 +75,7 @@ export class HealthChecks {
     this.#round();
   }
 
+  /** Asks no more, until it is started again. */
   stop(): void {
     this.#running = false;
     if (this.#timer?.active()) this.#timer.cancel();
@@ -97,15 +98,12 @@ export class HealthChecks {
         host: host ?? backend.authority,
         options: { timeout, retry: false },
       })
-      .addCallbacks(
-        (response) => {
-          response.discard();
-          this.#heard(patient, isHealthy(response.code), String(response.code));
-        },
-        (failure) => {
-          this.#heard(patient, false, failure.getErrorMessage());
-        },
-      );
+      .addCallback((response) => {
+        response.discard();
+        return { good: isHealthy(response.code), what: String(response.code) };
+      })
+      .addErrback((failure) => ({ good: false, what: failure.getErrorMessage() }))
+      .addCallback(({ good, what }) => this.#heard(patient, good, what));
   }
 
   #heard(patient: Patient, good: boolean, what: string): void {

@@ -151,9 +151,9 @@ export class Passage implements BodyReceiver, PushProducer {
       this.#answer(this.#tried === null ? 503 : 502);
       return;
     }
+    const fields = this.#host.fieldsFor(request, backend);
     this.#backend = backend;
     backend.active += 1;
-    const fields = this.#host.fieldsFor(request, backend);
     const asking = pool.request(backend.key, backend.endpoint, {
       method: request.method,
       target: this.#target,
@@ -201,11 +201,20 @@ export class Passage implements BodyReceiver, PushProducer {
     if (error instanceof ConnectError && this.#body?.begun !== true) {
       this.#tried ??= new Set();
       this.#tried.add(backend);
-      this.#ask();
+      this.#askAgain();
       return;
     }
     const late = error instanceof RequestTimeoutError || error instanceof TimeoutError;
     this.#answer(full || waited ? 503 : late ? 504 : 502);
+  }
+
+  #askAgain(): void {
+    try {
+      this.#ask();
+    } catch (error) {
+      this.#over = true;
+      processingFailed(this.#request, error);
+    }
   }
 
   /** A page that tells nothing of what is behind. */
@@ -297,7 +306,8 @@ export class Passage implements BodyReceiver, PushProducer {
       response.upgrade(tunnel.backend);
       request.upgradeTo(name, tunnel.client);
     } catch (error) {
-      response.abort();
+      // It is the tunnel's by now, or was lost.
+      tunnel.abort();
       if (request.startedWriting) request.channel.abortConnection();
       else this.#answer(502);
       reportFailure(error, `Cannot go on with ${name}`);

@@ -87,9 +87,10 @@ export class ReverseProxyResource implements IResource {
 
   /** Begins to ask the backends how they are, as the first request does too. */
   startChecking(): void {
-    if (this.#checks === undefined || this.#checking) return;
-    this.#checking = true;
+    if (this.#checks === undefined) return;
     this.#checks.start();
+    if (this.#checking) return;
+    this.#checking = true;
     const reactor = this.#reactor as Partial<ReactorCore>; // asked whether it has that
     reactor.addSystemEventTrigger?.('before', 'shutdown', () => this.stopChecking());
   }

@@ -53,7 +53,7 @@ class Side implements IHalfCloseableProtocol {
 /** Two protocols: what comes to either leaves by the other. */
 export class Tunnel {
   readonly client: IProtocol;
-  readonly backend: IProtocol;
+  readonly #backend: Side;
 
   constructor(options: RelayOptions) {
     const ready = (): void => {
@@ -66,7 +66,16 @@ export class Tunnel {
     const client = new Side(ready);
     const backend = new Side(ready);
     this.client = client;
-    this.backend = backend;
+    this.#backend = backend;
+  }
+
+  get backend(): IProtocol {
+    return this.#backend;
+  }
+
+  /** Breaks off what there is of it. */
+  abort(): void {
+    this.#backend.transport?.abortConnection();
   }
 
   #join(side: Side, end: RelayEnd): void {

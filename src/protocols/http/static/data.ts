@@ -5,7 +5,7 @@ import type { Request } from '../request.ts';
 import { Resource } from '../resource.ts';
 import { selectBody } from './answer.ts';
 import { frameBuffer } from './frame-buffer.ts';
-import type { RangeLimits } from './ranges.ts';
+import { checkRangeLimits, type RangeLimits } from './ranges.ts';
 
 /**
  * Bytes that do not change, with their type. They have a strong entity tag, by which clients that have them already are spared them, and can be asked for in ranges.
@@ -20,9 +20,10 @@ export class Data extends Resource {
   readonly #limits: RangeLimits;
   #etag: string | undefined;
 
-  /** @throws {TypeError} when `data` is neither bytes nor text */
+  /** @throws {TypeError} when `data` is neither bytes nor text @throws {RangeError} for limits that are none */
   constructor(data: Bytes, type: string, limits: RangeLimits = {}) {
     super();
+    checkRangeLimits(limits);
     this.data = bytesOf(data, 'serve data');
     this.type = type;
     this.#limits = limits;

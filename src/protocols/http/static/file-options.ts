@@ -1,8 +1,9 @@
+import { checkLimit } from '../http-limits.ts';
 import type { IResource } from '../resource.ts';
 import { KeptFiles } from './kept-files.ts';
 import type { ListingOptions } from './listing.ts';
 import type { FollowSymlinks } from './open-file.ts';
-import type { RangeLimits } from './ranges.ts';
+import { checkRangeLimits, type RangeLimits } from './ranges.ts';
 
 /** Makes what answers for a file of some ending, from its path. Twisted: `processors`. */
 export type Processor = (path: string) => IResource;
@@ -62,15 +63,18 @@ export interface FileSettings {
   readonly cache: KeptFiles;
 }
 
-function checkEnding(ending: string): string {
+/** @throws {TypeError} for what is no ending */
+export function checkEnding(ending: string): string {
   if (/^\.[^/\\\0]+$/.test(ending)) return ending;
   throw new TypeError(
     `An ending must begin with a dot and have no separators: got ${JSON.stringify(ending)}`,
   );
 }
 
-/** @throws {TypeError} for endings that are none */
+/** @throws {TypeError} for endings that are none @throws {RangeError} for limits that are none */
 export function settingsOf(options: FileOptions): FileSettings {
+  checkLimit('cacheLength', options.cacheLength);
+  checkRangeLimits(options);
   const { listing = false, hidden = false, followSymlinks = false, cacheControl } = options;
   for (const ending of Object.keys(options.contentTypes ?? {})) checkEnding(ending);
   for (const ending of Object.keys(options.processors ?? {})) checkEnding(ending);

@@ -11,7 +11,13 @@ import { fieldOf, type Selection, selectBody } from './answer.ts';
 import { endingOf, typeOfEnding, withCharset } from './content-types.ts';
 import { fileETag, weakened } from './etags.ts';
 import { type BodyDone, type BodyPart, FileBody, ignore } from './file-body.ts';
-import { type FileOptions, type FileSettings, PRECOMPRESSED, settingsOf } from './file-options.ts';
+import {
+  checkEnding,
+  type FileOptions,
+  type FileSettings,
+  PRECOMPRESSED,
+  settingsOf,
+} from './file-options.ts';
 import { frameBuffer } from './frame-buffer.ts';
 import { type Kept, SMALL } from './kept-files.ts';
 import { DirectoryLister } from './listing.ts';
@@ -59,7 +65,7 @@ export class File extends Resource {
   /** Asked for with a slash at the end: only a folder will do. */
   readonly #isFolder: boolean;
 
-  /** @throws {TypeError} when the path is no text, or an ending is none */
+  /** @throws {TypeError} when the path is no text, or an ending is none @throws {RangeError} for limits that are none */
   constructor(path: string, options?: FileOptions);
   /** @internal */
   constructor(path: string, parent: File, isFolder: boolean);
@@ -106,9 +112,9 @@ export class File extends Resource {
     return this.#settings.defaultType;
   }
 
-  /** Lets `ending` be left out of URLs. */
+  /** Lets `ending` ('.html') be left out of URLs. @throws {TypeError} for what is no ending */
   ignoreExt(ending: string): void {
-    this.#settings.ignoredExts.push(ending);
+    this.#settings.ignoredExts.push(checkEnding(ending));
   }
 
   // ---------------------------------------------------------------------------------------------- finding

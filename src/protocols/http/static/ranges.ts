@@ -1,5 +1,7 @@
 /** Byte ranges (RFC 9110 14): which parts of a body are asked for. Pure. */
+
 import { trimBlanks } from '../field-lists.ts';
+import { checkLimit } from '../http-limits.ts';
 
 /** A part of a body, both ends included, as `Content-Range` has it. */
 export interface ByteRange {
@@ -13,6 +15,12 @@ export interface RangeLimits {
   readonly maxRanges?: number | undefined;
   /** How many of them may overlap another one that was asked for before. Default 2, the number of RFC 9110 14.2. */
   readonly maxOverlappingRanges?: number | undefined;
+}
+
+/** @throws {RangeError} for limits that are none */
+export function checkRangeLimits({ maxRanges, maxOverlappingRanges }: RangeLimits): void {
+  checkLimit('maxRanges', maxRanges);
+  checkLimit('maxOverlappingRanges', maxOverlappingRanges);
 }
 
 /** More digits than a number can hold exactly: beyond the end of anything. */

@@ -41,10 +41,15 @@ export class CORSResourceWrapper extends ResourceWrapper {
   readonly #methods: string;
   readonly #exposed: string;
 
-  /** @throws {TypeError} for '*' with credentials */
+  /** @throws {TypeError} for '*' with credentials @throws {RangeError} when the time is no whole number of seconds, 0 or more */
   constructor(original: IResource, options: CORSOptions) {
     super(original);
-    const { origins, credentials = false, methods = [], exposedHeaders = [] } = options;
+    const { origins, credentials = false, methods = [], exposedHeaders = [], maxAge = 0 } = options;
+    if (!(Number.isInteger(maxAge) && maxAge >= 0)) {
+      throw new RangeError(
+        `The option maxAge must be a whole number of seconds: got ${String(maxAge)}`,
+      );
+    }
     if (origins === '*' && credentials) {
       throw new TypeError(
         "Cannot allow credentials to the origins '*': name the origins that may use them",

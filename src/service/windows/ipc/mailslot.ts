@@ -63,7 +63,8 @@ export class Mailslot extends KernelObject<MailslotKernel> {
     if (!Number.isInteger(maxMessageSize) || maxMessageSize < 1 || maxMessageSize > 2 ** 31) {
       throw new RangeError(`Longest message must be from 1 to 2147483648: got ${maxMessageSize}`);
     }
-    if (!(interval > 0)) throw new RangeError(`Interval must be above 0 s: got ${interval}`);
+    if (!(interval > 0 && interval < Number.POSITIVE_INFINITY))
+      throw new RangeError(`Interval must be above 0 s: got ${interval}`);
     const path = mailslotPath(name, false);
     const operation = `make mailslot "${path}"`;
     const handle = kernel.createMailslot(path, { name: path, access, operation }, maxMessageSize);

@@ -86,7 +86,8 @@ export class Mutex extends KernelObject<SyncKernel> {
   constructor(name?: string | null, options: MutexOptions = {}) {
     const kernel = kernelFor('a Mutex', options.kernel);
     const { mustExist = false, access = null, interval = INTERVAL } = options;
-    if (!(interval > 0)) throw new RangeError(`Interval must be above 0 s: got ${interval}`);
+    if (!(interval > 0 && interval < Number.POSITIVE_INFINITY))
+      throw new RangeError(`Interval must be above 0 s: got ${interval}`);
     const checked = checkName('mutex', name);
     const operation = `open ${describe('mutex', checked)}`;
     const made = mustExist

@@ -44,7 +44,8 @@ function asking<T>(
   { scm = new KoffiScm(), machine, interval = 1, clock = processReactor }: WatchServiceOptions,
   watcher: (manager: ScmManager, subscriber: Subscriber<T>) => () => void,
 ): Observable<T> {
-  if (!(interval > 0)) throw new RangeError(`Interval must be above 0 s: got ${interval}`);
+  if (!(interval > 0 && interval < Number.POSITIVE_INFINITY))
+    throw new RangeError(`Interval must be above 0 s: got ${interval}`);
   const { Observable } = rxjs();
   return new Observable<T>((subscriber) => {
     const manager = scm.openManager(machine === undefined ? { rights } : { rights, machine });

@@ -46,7 +46,7 @@ export function limited<T>(
 
 /** @throws {RangeError} when it is no number of seconds */
 export function checkTimeout(what: string, { timeout }: WaitOptions): void {
-  if (timeout === undefined || timeout >= 0) return;
+  if (timeout === undefined || (Number.isFinite(timeout) && timeout >= 0)) return;
   throw new RangeError(`Timeout of ${what} must be 0 s or more: got ${timeout}`);
 }
 

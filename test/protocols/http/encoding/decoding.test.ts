@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import { expect } from 'chai';
 import {
@@ -141,6 +142,28 @@ describe('DecodingResourceWrapper', () => {
       });
     });
   }
+
+  it('is needed however the codings are said', async () => {
+    const serving = serve(false, null);
+    const headers = { 'Content-Encoding': ['gzip', 'identity'] };
+    const body = gzipSync(TEXT);
+    expect((await serving.ask('/echo', { method: 'POST', headers, body })).status).to.equal(415);
+  });
+
+  it('leaves nothing behind for each piece of a long body', async () => {
+    const warnings: string[] = [];
+    const hear = ({ message }: Error): unknown => warnings.push(message);
+    process.on('warning', hear);
+    try {
+      const serving = serve(true, { maxLength: 1e7 });
+      const long = randomBytes(3_000_000);
+      const answer = await post(serving, 'gzip', gzipSync(long));
+      expect(answer.body.equals(long)).to.equal(true);
+    } finally {
+      process.off('warning', hear);
+    }
+    expect(warnings).to.deep.equal([]);
+  });
 
   it('refuses limits that are none', () => {
     expect(() => new DecodingResourceWrapper(new Resource(), { maxRatio: 0 })).to.throw(RangeError);

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import * as zlib from 'node:zlib';
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 import { expect } from 'chai';
+import { setUnhandledFailureHandler } from '../../../../src/deferred/index.ts';
 import {
   BrotliEncoderFactory,
   Data,
@@ -380,6 +381,25 @@ describe('EncodingResourceWrapper', () => {
       socket.destroy();
       await gone;
     });
+  });
+
+  it('answers 500 when a field turns out late to be one that may not be set', async () => {
+    const before = setUnhandledFailureHandler(() => {});
+    try {
+      const serving = serve(
+        text('text/plain', (request) => {
+          request.responseHeaders.setRawHeaders('Transfer-Encoding', ['chunked']);
+          request.write(TEXT);
+          request.finish();
+          return NOT_DONE_YET;
+        }),
+      );
+      const answer = await serving.ask('/', { headers: { 'Accept-Encoding': 'gzip' } });
+      expect(answer.status).to.equal(500);
+      expect(answer.headers['content-encoding']).to.equal(undefined);
+    } finally {
+      setUnhandledFailureHandler(before);
+    }
   });
 
   it('does nothing to an answer that breaks off', async () => {

@@ -294,6 +294,51 @@ describe('parseForm()', () => {
     }
   });
 
+  it('removes the file when the disk fails at its end', async () => {
+    const { end } = TemporaryFile.prototype;
+    TemporaryFile.prototype.end = async function () {
+      await end.call(this);
+      throw Object.assign(new Error('EIO: i/o error, close'), { code: 'EIO' });
+    };
+    const handler = setUnhandledFailureHandler(() => {});
+    try {
+      const { serving } = serve();
+      const answer = await post(serving, body(part('name="a"; filename="f"', 'abc', 'a/b')));
+      expect(answer.status).to.equal(500);
+      expect(readdirSync(folder)).to.deep.equal([]);
+    } finally {
+      TemporaryFile.prototype.end = end;
+      setUnhandledFailureHandler(handler);
+    }
+  });
+
+  it('refuses limits that are none', async () => {
+    for (const name of [
+      'maxFields',
+      'maxNameLength',
+      'maxValueLength',
+      'maxFieldsLength',
+      'maxFiles',
+      'maxFileLength',
+      'maxLength',
+    ]) {
+      for (const value of [-1, Number.NaN, '5' as unknown as number]) {
+        const request = { getHeader: () => TYPE, content: Buffer.alloc(0) } as unknown as Request;
+        const error = await parseForm(request, { [name]: value }).catch((thrown) => thrown);
+        expect(error, `${name} ${value}`).to.be.instanceOf(RangeError);
+        expect(String(error)).to.include(name);
+      }
+    }
+  });
+
+  it('counts the bytes of fields, not their characters', async () => {
+    const serving = serve(false, { maxFieldsLength: 100 }).serving;
+    const fits = body(part('name="a"', '\u20ac'.repeat(30)));
+    const beyond = body(part('name="a"', '\u20ac'.repeat(40)));
+    expect((await post(serving, fits)).status).to.equal(200);
+    expect((await post(serving, beyond)).status).to.equal(413);
+  });
+
   it('fails when there is no folder for files', async () => {
     const reported: string[] = [];
     const handler = setUnhandledFailureHandler((failure) => {

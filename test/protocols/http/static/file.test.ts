@@ -4,6 +4,7 @@ import {
   mkdtempSync,
   renameSync,
   rmSync,
+  statSync,
   symlinkSync,
   utimesSync,
   writeFileSync,
@@ -197,6 +198,21 @@ describe('File', () => {
         TypeError,
       );
       expect(() => new File(root, { contentTypes: { html: 'text/html' } })).to.throw(TypeError);
+      expect(() => new File(root).ignoreExt('html')).to.throw(TypeError, 'html');
+    });
+
+    it('refuses limits that are none', () => {
+      for (const name of ['cacheLength', 'maxRanges', 'maxOverlappingRanges']) {
+        for (const value of [-1, Number.NaN, '5']) {
+          expect(() => new File(root, { [name]: value }), `${name} ${value}`).to.throw(
+            RangeError,
+            name,
+          );
+        }
+        new File(root, { [name]: 0 });
+        new File(root, { [name]: Number.POSITIVE_INFINITY });
+      }
+      expect(() => new Data('', 'text/plain', { maxRanges: Number.NaN })).to.throw(RangeError);
     });
   });
 
@@ -611,7 +627,10 @@ describe('File', () => {
       for (let times = 0; times < 3; times += 1) {
         expect((await serving.ask('/kept.txt')).text).to.equal('one');
       }
-      write('kept.txt', 'two');
+      // Of the same length and date: only the time of the change tells, whose clock may be coarse.
+      const changed = (): number => statSync(join(root, 'kept.txt')).ctimeMs;
+      const before = changed();
+      while (changed() === before) write('kept.txt', 'two');
       expect((await serving.ask('/kept.txt')).text).to.equal('two');
       rmSync(join(root, 'kept.txt'));
       expect((await serving.ask('/kept.txt')).status).to.equal(404);

@@ -110,6 +110,15 @@ describe('CORSResourceWrapper', () => {
     expect(answer.text).to.equal('own');
   });
 
+  it('refuses a time that is none', () => {
+    for (const maxAge of [-1, 1.5, Number.NaN]) {
+      expect(() => new CORSResourceWrapper(new Api(), { origins: '*', maxAge })).to.throw(
+        RangeError,
+        'maxAge',
+      );
+    }
+  });
+
   it('lets all read with *, which then does not vary', async () => {
     const { headers } = await serve({ origins: '*' }).ask('/api', { headers: { Origin: GOOD } });
     expect(headers['access-control-allow-origin']).to.equal('*');

@@ -13,6 +13,7 @@ import {
   Clock,
   ConnectionLost,
   IPv4Address,
+  type PushProducer,
   StringTransport,
 } from '../../../../src/reactor/index.ts';
 
@@ -268,6 +269,61 @@ describe('ServerSentEvents', () => {
     subject.next('x'.repeat(60));
     expect(client.transport.disconnecting || !client.transport.connected).to.equal(true);
     expect(subject.observed).to.equal(false);
+  });
+
+  it('counts bytes, not characters', async () => {
+    const subject = new Subject<string>();
+    const client = new Client(() => subject, { maxBuffered: 100 });
+    await client.ask();
+    (client.transport.producer as { pauseProducing(): void }).pauseProducing();
+    subject.next('\u20ac'.repeat(30));
+    expect(client.transport.disconnecting).to.equal(false);
+    subject.next('\u20ac'.repeat(30));
+    expect(client.transport.disconnecting).to.equal(true);
+  });
+
+  it('counts what waits now, and not what has gone', async () => {
+    const subject = new Subject<string>();
+    const client = new Client(() => subject, { maxBuffered: 100 });
+    await client.ask();
+    const producer = client.transport.producer as PushProducer;
+    for (let round = 0; round < 5; round += 1) {
+      producer.pauseProducing();
+      subject.next('x'.repeat(60));
+      producer.resumeProducing();
+    }
+    expect(client.transport.disconnecting).to.equal(false);
+    expect(client.body.split('x'.repeat(60))).to.have.length(6);
+  });
+
+  it('goes on soon after very many small events', async () => {
+    const subject = new Subject<string>();
+    const client = new Client(() => subject, { maxBuffered: 4e6 });
+    await client.ask();
+    const producer = client.transport.producer as PushProducer;
+    producer.pauseProducing();
+    for (let event = 0; event < 300_000; event += 1) subject.next('');
+    producer.resumeProducing();
+    expect(client.body.split('data: \n\n')).to.have.length(300_001);
+  });
+
+  it('refuses options that make no sense', () => {
+    const source = (): Subject<string> => new Subject();
+    for (const options of [
+      { heartbeat: 0 },
+      { heartbeat: -1 },
+      { heartbeat: Number.NaN },
+      { retry: -1 },
+      { retry: Number.NaN },
+      { maxBuffered: -1 },
+      { maxBuffered: Number.NaN },
+    ]) {
+      expect(() => new ServerSentEvents(source, options), JSON.stringify(options)).to.throw(
+        RangeError,
+        Object.keys(options)[0],
+      );
+    }
+    new ServerSentEvents(source, { heartbeat: null, retry: 0, maxBuffered: Infinity });
   });
 
   it('breaks off and reports it when the source fails', async () => {

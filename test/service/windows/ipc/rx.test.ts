@@ -118,7 +118,9 @@ describe('watching services', () => {
     clock.advance(0.25);
     expect(failure).to.include({ winerror: 5 });
     expect(left()).to.deep.equal([0, 0, 0]);
-    expect(() => watchService('echo', { scm, interval: 0 })).to.throw(RangeError);
+    for (const interval of [0, Number.NaN, Number.POSITIVE_INFINITY]) {
+      expect(() => watchService('echo', { scm, interval })).to.throw(RangeError);
+    }
   });
 
   it('watchServices() tells what is there, and what comes, changes and goes', () => {

@@ -184,7 +184,9 @@ describe('Mailslot', () => {
     // A caller from JavaScript.
     expect(() => writer.write(5 as unknown as string)).to.throw(TypeError);
     expect(() => new Mailslot('t', { kernel, maxMessageSize: 0 })).to.throw(RangeError);
-    expect(() => new Mailslot('t', { kernel, interval: 0 })).to.throw(RangeError);
+    for (const interval of [0, Number.NaN, Number.POSITIVE_INFINITY]) {
+      expect(() => new Mailslot('t', { kernel, interval })).to.throw(RangeError);
+    }
     expect(() => new Mailslot('s', { kernel }))
       .to.throw(WindowsError)
       .with.property('winerror', 183);

@@ -198,7 +198,9 @@ describe('shared objects to synchronise by', () => {
       const event = new Event('m', { kernel: one });
       expect(refusal(() => mutex(one))).to.equal(6);
       event.close();
-      expect(() => mutex(one, 'm', { interval: 0 })).to.throw(RangeError, 'Interval');
+      for (const interval of [0, Number.NaN, Number.POSITIVE_INFINITY]) {
+        expect(() => mutex(one, 'm', { interval })).to.throw(RangeError, 'Interval');
+      }
       nothingOpen();
     });
 

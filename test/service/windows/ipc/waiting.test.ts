@@ -93,7 +93,11 @@ describe('waiting for other things', () => {
       refused(() => waitForAny([semaphore, event]), 6);
       expect(semaphore.waiting).to.equal(0);
       expect(() => waitForAny([])).to.throw(RangeError);
-      expect(() => waitForAny([semaphore], { timeout: -1 })).to.throw(RangeError);
+      for (const timeout of [-1, Number.NaN, Number.POSITIVE_INFINITY]) {
+        expect(() => waitForAny([semaphore], { timeout })).to.throw(RangeError);
+        expect(() => semaphore.acquire({ timeout })).to.throw(RangeError);
+      }
+      expect(semaphore.waiting).to.equal(0);
       semaphore.close();
       one.machine.turn();
       nothingOpen();
