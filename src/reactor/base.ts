@@ -301,7 +301,7 @@ export abstract class ReactorBase
         help: 'Ports that listen, and connections on their way.',
       },
       {
-        ...{ name: 'strand_delayed_calls', type: 'gauge', value: this.getDelayedCalls().length },
+        ...{ name: 'strand_delayed_calls', type: 'gauge', value: this.#calls.size },
         help: 'Calls that wait for their time.',
       },
     ];

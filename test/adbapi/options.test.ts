@@ -65,6 +65,11 @@ describe('The options of a ConnectionPool', () => {
     expect(resolveOptions({ cp_min: 10, cp_max: 4 }).pool.cp_min).to.equal(4);
   });
 
+  it('cp_backoff_max is cp_backoff at the least', () => {
+    expect(resolveOptions({ cp_backoff: 9 }).pool.cp_backoff_max).to.equal(9);
+    expect(resolveOptions({ cp_backoff: 9, cp_backoff_max: 20 }).pool.cp_backoff_max).to.equal(20);
+  });
+
   it('that nobody knows are refused, with a list of those there are', () => {
     expect(() => new ConnectionPool(new FakeDriver(), { cp_maximum: 5 } as never)).to.throw(
       TypeError,

@@ -301,6 +301,16 @@ export function describeStream(
       });
     });
 
+    it('stops a producer when the peer has ended, and waits for it no longer', async () => {
+      const { server, client } = await pair();
+      const producer = new TestProducer();
+      server.transport.registerProducer(producer, true);
+      client.transport.loseConnection();
+      await bothLost({ server, client });
+      expect(producer.calls).to.deep.equal(['stop']);
+      expect(server.reason?.check(ConnectionDone)).to.equal(ConnectionDone);
+    });
+
     describe('loseConnection()', () => {
       it('sends what was written before, and what is written until it closes', async () => {
         const { server, client } = await pair();
@@ -323,13 +333,33 @@ export function describeStream(
         const producer = new TestProducer();
         client.transport.registerProducer(producer, true);
         client.transport.loseConnection();
+        server.transport.write('not wanted any more');
         await world.settle();
         expect(server.lost).to.equal(false);
+        expect(client.bytes).to.equal(0);
         client.transport.write('last words');
         client.transport.unregisterProducer();
         await bothLost({ server, client });
         expect(server.received.toString()).to.equal('last words');
         expect(producer.calls).to.deep.equal([]);
+      });
+
+      it('takes what still comes off the peer’s hands, though it was paused', async () => {
+        const { server, client } = await pair();
+        client.transport.pauseProducing();
+        client.transport.registerProducer(new TestProducer(), true);
+        client.transport.loseConnection();
+        const producer = new TestProducer();
+        const resumed = new Promise<void>((resolve) => {
+          producer.onResume = resolve;
+        });
+        server.transport.registerProducer(producer, true);
+        server.transport.write(Buffer.alloc(32 * MIB));
+        await world.wait(resumed);
+        expect(client.bytes).to.equal(0);
+        server.transport.unregisterProducer();
+        client.transport.unregisterProducer();
+        await bothLost({ server, client });
       });
 
       it('delivers nothing more, though the peer goes on sending', async () => {
@@ -445,6 +475,23 @@ export function describeStream(
         expect(client.calls).to.deep.equal(['made', 'writeLost', 'data', 'readLost', 'lost']);
         expect(client.reason?.check(ConnectionDone)).to.equal(ConnectionDone);
         expect(client.reentered).to.equal(false);
+      });
+
+      it('waits for a registered producer', async () => {
+        const { server, client } = await world.connect(
+          new HalfCloseRecorder(),
+          new HalfCloseRecorder(),
+        );
+        client.transport.registerProducer(new TestProducer(), true);
+        client.transport.loseWriteConnection();
+        client.transport.write('last words');
+        await world.wait(server.until(() => server.bytes === 10));
+        await world.settle();
+        expect(server.calls).to.not.include('readLost');
+        client.transport.unregisterProducer();
+        await world.wait(server.until(() => server.calls.includes('readLost')));
+        expect(server.received.toString()).to.equal('last words');
+        expect(server.lost || client.lost).to.equal(false);
       });
 
       it('closes a connection whose both directions have ended', async () => {

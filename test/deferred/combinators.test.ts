@@ -272,6 +272,16 @@ describe('race()', () => {
     expect(reports).to.deep.equal([]);
   });
 
+  it('cancelled by the canceller of one that lost stays cancelled, and nobody is the worse for it', async () => {
+    const winner = new Deferred<string>();
+    const loser: Deferred<string> = new Deferred<string>(() => first.cancel());
+    const first: Deferred<unknown> = race([winner, loser]);
+    winner.callback('a');
+    expect(errorOf(first)).to.be.instanceOf(CancelledError);
+    await turn();
+    expect(reports).to.deep.equal([]);
+  });
+
   it('cancel() is won by the first whose canceller brings a value', () => {
     const cancelled: unknown[] = [];
     const brings = new Deferred<string>((d) => d.callback('in time'));

@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import fs, { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -64,6 +65,37 @@ describe('DeferredFilesystemLock', () => {
     lock.unlock();
     expect(lock.lock()).to.equal(true);
     expect(lock.clean).to.equal(true);
+  });
+
+  it('lock() gives back what it took for stale when another one was quicker', () => {
+    writeFileSync(name, String(goneProcess()));
+    const { renameSync } = fs;
+    fs.renameSync = (from, to) => {
+      writeFileSync(name, '1'); // meanwhile somebody who lives has taken it over
+      renameSync(from, to);
+    };
+    syncBuiltinESMExports();
+    try {
+      expect(new DeferredFilesystemLock(name, clock).lock()).to.equal(false);
+    } finally {
+      fs.renameSync = renameSync;
+      syncBuiltinESMExports();
+    }
+    expect(readFileSync(name, 'utf8')).to.equal('1');
+    expect(readdirSync(directory)).to.deep.equal(['lock']);
+  });
+
+  it('lock() leaves the lock of another user’s process alone', () => {
+    writeFileSync(name, String(process.pid));
+    const { kill } = process;
+    process.kill = () => {
+      throw Object.assign(new Error('kill EPERM'), { code: 'EPERM' });
+    };
+    try {
+      expect(new DeferredFilesystemLock(name, clock).lock()).to.equal(false);
+    } finally {
+      process.kill = kill;
+    }
   });
 
   it('lock() is not held up by what a process of the same number left when it died', () => {

@@ -246,6 +246,11 @@ describe('ProxyHeaderParser', () => {
         InvalidProxyHeader,
       ],
       [
+        'a checksum of two bytes',
+        v2(0x21, 0x11, Buffer.concat([INET, Buffer.from([3, 0, 2, 0, 0])])),
+        InvalidProxyHeader,
+      ],
+      [
         'the head of a value cut short',
         v2(0x21, 0x11, Buffer.concat([INET, Buffer.from([1, 0])])),
         InvalidProxyHeader,

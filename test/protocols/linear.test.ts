@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { expect } from 'chai';
 import {
   Int32StringReceiver,
@@ -210,4 +212,27 @@ describe('The work of receivers grows with their input and no faster', () => {
     expect(rest.length).to.be.within(1, 19);
     expect(rest.buffer.byteLength).to.be.at.most(Buffer.allocUnsafe(1).buffer.byteLength);
   });
+
+  it('the chunk that a rest came in is let go of while the connection stands', async () => {
+    setFlagsFromString('--expose-gc');
+    const collectGarbage: unknown = runInNewContext('gc');
+    if (typeof collectGarbage !== 'function') throw new Error('No garbage collector to call');
+    const protocol = new Lines();
+    connect(protocol);
+    const memory = receiveAndForget(protocol);
+    await new Promise(setImmediate); // a WeakRef holds its target to the end of the turn
+    collectGarbage();
+    expect(memory.deref()).to.equal(undefined);
+    expect(protocol.lines).to.equal(1);
+    expect(protocol.clearLineBuffer().toString()).to.equal('rest');
+  });
 });
+
+/** Gives a protocol a large chunk with a line and a rest, and keeps nothing of it. */
+function receiveAndForget(protocol: Lines): WeakRef<ArrayBufferLike> {
+  const chunk = Buffer.allocUnsafeSlow(262_144).fill('x');
+  chunk.write('\nrest', chunk.length - 5 - 258_000);
+  const data = chunk.subarray(0, chunk.length - 258_000);
+  protocol.dataReceived(data);
+  return new WeakRef(chunk.buffer);
+}

@@ -89,6 +89,14 @@ describe('NetstringReceiver', () => {
     expect(protocol.brokenPeer).to.equal(true);
   });
 
+  it('takes no length that a number cannot hold, whatever MAX_LENGTH', () => {
+    protocol.MAX_LENGTH = Number.POSITIVE_INFINITY;
+    feed(protocol, '9007199254740991');
+    expect(protocol.brokenPeer).to.equal(false);
+    feed(protocol, '0');
+    expect(protocol.brokenPeer).to.equal(true);
+  });
+
   it('delivers nothing more from a peer that is broken', () => {
     feed(protocol, 'x');
     transport.disconnecting = false;

@@ -147,6 +147,21 @@ describe('Relay', () => {
     expect(world.clock.getDelayedCalls()).to.deep.equal([]);
   });
 
+  it('takes what leaves for life as well as what comes', () => {
+    const world = new World({ idleTimeout: 10 });
+    world.right.transport.pauseProducing();
+    world.left.transport.write(Buffer.alloc(1_000_000));
+    world.pump();
+    world.clock.advance(9);
+    // The peer takes all that waits for it, and nothing more comes.
+    world.right.transport.resumeProducing();
+    world.relay.first.pauseProducing();
+    world.relay.first.resumeProducing();
+    world.clock.advance(9);
+    world.pump();
+    expect(world.left.lost).to.equal(false);
+  });
+
   it('has no timer when idleTimeout is null', () => {
     expect(new World({ idleTimeout: null }).clock.getDelayedCalls()).to.deep.equal([]);
     expect(new World().clock.getDelayedCalls().map((call) => call.getTime())).to.deep.equal([7440]);

@@ -99,6 +99,17 @@ describe('data$()', () => {
     expect([first.log, second.log]).to.deep.equal([['one'], ['under way', 'two']]);
   });
 
+  it('gives what was kept to whoever stays, not to one who left in the same turn', async () => {
+    const [connection] = connected();
+    connection.dataReceived(Buffer.from('kept'));
+    const first = record(data$(connection));
+    first.subscription.unsubscribe();
+    const second = record(data$(connection));
+    await turn();
+    connection.dataReceived(Buffer.from('more'));
+    expect([first.log, second.log]).to.deep.equal([[], ['kept', 'more']]);
+  });
+
   it('has one subscriber at a time; share() serves several', async () => {
     const [connection] = connected();
     const shared = data$(connection).pipe(share());

@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import dgram from 'node:dgram';
 import { once } from 'node:events';
 import { closeSync, existsSync, mkdtempSync, openSync, rmSync } from 'node:fs';
-import { connect, type Socket } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -349,6 +349,24 @@ describe('Adopting what cannot be a descriptor', () => {
     );
     expect(factory.calls).to.deep.equal([]);
     expect(reactor.openCount).to.equal(0);
+  });
+
+  it('a UNIX socket that listens is no connection', async function () {
+    if (!LINUX) this.skip();
+    const folder = mkdtempSync(join(tmpdir(), 'strand-'));
+    const server = createServer().listen(join(folder, 'listens'));
+    try {
+      await once(server, 'listening');
+      // Node's own; not in the types.
+      const { fd } = (server as unknown as { _handle: { fd: number } })._handle;
+      expect(() =>
+        new LibuvReactor().adoptStreamConnection(fd, 'UNIX', new RecordingFactory()),
+      ).to.throw(UnsupportedSocketType, 'it is not connected');
+    } finally {
+      server.close();
+      await once(server, 'close');
+      rmSync(folder, { recursive: true });
+    }
   });
 
   it('AdoptedStreamServerEndpoint can be listened on once', async () => {

@@ -1,6 +1,12 @@
 import { expect } from 'chai';
-import { LibuvReactor, MemoryReactorClock } from '../../src/reactor/index.ts';
-import { RecordingFactory } from '../support/recorder.ts';
+import {
+  ConnectionCompleter,
+  EventLoggingObserver,
+  LibuvReactor,
+  MemoryReactor,
+  MemoryReactorClock,
+} from '../../src/reactor/index.ts';
+import { FailureTrap, RecordingFactory } from '../support/recorder.ts';
 
 describe('A connector', () => {
   it('takes no timeout that is no number of seconds, and has begun nothing then', () => {
@@ -39,5 +45,59 @@ describe('A connector', () => {
     connector.connect();
     expect(starts).to.equal(2);
     expect(connector.state).to.equal('connecting');
+  });
+
+  it('whose factory cannot build a protocol closes the connection, tells the factory, and reports', () => {
+    const trap = new FailureTrap();
+    try {
+      const reactor = new MemoryReactor();
+      reactor.listenTCP(9, new RecordingFactory());
+      const factory = new RecordingFactory(() => {
+        throw new RangeError('no protocol today');
+      });
+      const connector = reactor.connectTCP('127.0.0.1', 9, factory);
+      new ConnectionCompleter(reactor).succeedOnce()?.flush();
+      expect(connector.state).to.equal('disconnected');
+      expect(factory.calls).to.deep.equal(['start', 'connecting', 'build', 'lost', 'stop']);
+      expect(trap.caught.map(({ failure }) => failure.type)).to.deep.equal([RangeError]);
+    } finally {
+      trap.restore();
+    }
+  });
+
+  it('connects no more once its reactor closes everything, however often it is told to', async () => {
+    const reactor = new LibuvReactor();
+    const port = reactor.listenTCP(0, new RecordingFactory(), { interface: '127.0.0.1' });
+    const factory = new RecordingFactory();
+    factory.onFailed = (connector) => connector.connect();
+    factory.onLost = (connector) => connector.connect();
+    reactor.connectTCP('127.0.0.1', port.getHost().port, factory);
+    await factory.until(() => factory.built.length === 1);
+    const running = reactor.run(false);
+    reactor.stop();
+    await running;
+    expect(factory.calls.filter((call) => call === 'connecting')).to.have.length(1);
+    expect(factory.calls.at(-1)).to.equal('stop');
+  });
+});
+
+describe('A listening port', () => {
+  it('of a factory that is not to be noisy says what it does for those only who want to know all', async () => {
+    const log = new EventLoggingObserver();
+    try {
+      const reactor = new MemoryReactor();
+      for (const noisy of [true, false]) {
+        const factory = Object.assign(new RecordingFactory(), { noisy });
+        await reactor.listenTCP(9, factory).stopListening();
+      }
+      expect(log.events.map(({ level }) => level)).to.deep.equal([
+        'info',
+        'info',
+        'debug',
+        'debug',
+      ]);
+    } finally {
+      log.remove();
+    }
   });
 });

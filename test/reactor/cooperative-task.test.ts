@@ -13,7 +13,11 @@ import {
   TaskStopped,
 } from '../../src/reactor/cooperator.ts';
 import { ReactorError } from '../../src/reactor/errors.ts';
-import { failureResultOf, successResultOf } from '../../src/reactor/testing/results.ts';
+import {
+  assertNoResult,
+  failureResultOf,
+  successResultOf,
+} from '../../src/reactor/testing/results.ts';
 import { FailureTrap } from '../support/recorder.ts';
 
 /** Lets promises settle, and failures that nobody handled be reported. */
@@ -267,6 +271,32 @@ describe('CooperativeTask', () => {
     steps(1);
     await turn();
     expect(trap.caught.map(({ failure }) => failure.getErrorMessage())).to.deep.equal(['unheard']);
+  });
+
+  it('waits on for what it yielded, though it is paused and resumed meanwhile', () => {
+    const wait = new Deferred<void>();
+    const task = stepwise().cooperate(yielding(wait));
+    const done = task.whenDone();
+    steps(1);
+    task.pause();
+    task.resume();
+    steps(5);
+    assertNoResult(done);
+    wait.callback(undefined);
+    steps(1);
+    successResultOf(done);
+  });
+
+  it('tells the others of its end though one of them calls off another', () => {
+    const task = stepwise().cooperate(naming('a', 0));
+    const first = task.whenDone();
+    const second = task.whenDone();
+    const third = task.whenDone();
+    first.addCallback(() => second.cancel());
+    steps(1);
+    failureResultOf(second, CancelledError);
+    successResultOf(first);
+    successResultOf(third);
   });
 
   it('fails when what it iterates gives something that is no step, now or later', async () => {

@@ -104,6 +104,17 @@ describe('directWrite()', () => {
       });
     }
 
+    it('tells each of two that wait at the same time', async () => {
+      const size = 32 * 1024 * 1024;
+      const [one, other] = [waiter(), waiter()];
+      expect(write(handleOf(near), Buffer.alloc(size), one)).to.equal(UNDER_WAY);
+      expect(write(handleOf(far), Buffer.alloc(size), other)).to.equal(UNDER_WAY);
+      far.resume();
+      expect(await one.told).to.equal(0);
+      near.resume();
+      expect(await other.told).to.equal(0);
+    });
+
     it('tells of a write that the end of the socket cut short', async () => {
       const { written, told } = waiter();
       expect(write(handleOf(near), Buffer.alloc(32 * 1024 * 1024), { written })).to.equal(

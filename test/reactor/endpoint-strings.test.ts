@@ -151,6 +151,8 @@ describe('clientFromString()', () => {
     ['tcp:a:0', "argument 'port' is '0': expected a whole number from 1 to 65535"],
     ['tcp:a:80:timeout=soon', "argument 'timeout' is 'soon': expected seconds"],
     ['tcp:a:80:timeout=-1', "argument 'timeout' is '-1'"],
+    ['tcp:a:80:timeout=1.2.3', "argument 'timeout' is '1.2.3'"],
+    [`tcp:a:80:timeout=${'9'.repeat(400)}`, 'expected seconds'],
     ['tcp:a:80:bindAddress=b', "argument 'bindAddress' is 'b': expected an IP address"],
   ] as const) {
     it(`clientFromString() refuses '${description}'`, () => {

@@ -333,6 +333,13 @@ describe('Endpoints', () => {
     });
 
     it('connect() fails with RangeError for times that are none, before anything is looked up', () => {
+      let asked = 0;
+      reactor.installNameResolver({
+        resolveHostName() {
+          asked += 1;
+          throw new Error('not to be asked');
+        },
+      });
       for (const seconds of [-1, Number.NaN, Number.POSITIVE_INFINITY]) {
         for (const options of [{ timeout: seconds }, { attemptDelay: seconds }]) {
           const endpoint = new HostnameEndpoint(reactor, 'example.com', 80, options);
@@ -341,6 +348,7 @@ describe('Endpoints', () => {
         const six = new TCP6ClientEndpoint(reactor, 'example.com', 80, { timeout: seconds });
         failureResultOf(six.connect(factory), RangeError);
       }
+      expect(asked).to.equal(0);
       expect(tried()).to.deep.equal([]);
       expect(reactor.getDelayedCalls()).to.deep.equal([]);
     });

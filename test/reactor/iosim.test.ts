@@ -236,6 +236,41 @@ describe('connectedServerAndClient()', () => {
     }
   });
 
+  it('disconnect() asks a producer for nothing more, and tells it once', () => {
+    const [client] = connectedServerAndClient(Noting, Noting);
+    const transport = client.transport as FakeTransport; // what connectedServerAndClient gives
+    const calls: string[] = [];
+    transport.registerProducer(
+      {
+        resumeProducing: () => calls.push('resume'),
+        stopProducing: () => calls.push('stop'),
+      },
+      false,
+    );
+    transport.write('something');
+    transport.disconnect();
+    transport.memory.settle();
+    expect(calls).to.deep.equal(['resume', 'stop']);
+    expect(client.reasons).to.deep.equal([ConnectionLost]);
+  });
+
+  it('disconnect() looks like a loss to a peer that has not taken all, and like an end to one that has', () => {
+    for (const [size, reason] of [
+      [CAPACITY, ConnectionDone],
+      [CAPACITY + 1, ConnectionLost],
+    ] as const) {
+      const [client, server, pump] = connectedServerAndClient(Noting, Noting);
+      client.transport.pauseProducing();
+      server.transport.write(Buffer.alloc(size));
+      pump.flush();
+      (server.transport as FakeTransport).disconnect(); // what connectedServerAndClient gives
+      client.transport.resumeProducing();
+      pump.flush();
+      expect(client.reasons).to.deep.equal([reason]);
+      expect(server.reasons).to.deep.equal([ConnectionLost]);
+    }
+  });
+
   it('every end in good order that nobody handles is reported, not the first one only', async () => {
     const unhandled: unknown[] = [];
     const previous = setUnhandledFailureHandler((failure) => unhandled.push(failure.type));

@@ -148,6 +148,20 @@ describe('ProcessEndpoint', () => {
     expect(protocol.reason?.value).to.be.instanceOf(ProcessDone);
   });
 
+  it('loseConnection() waits for nothing that a program which has closed its input could still take', async () => {
+    const protocol = new Recorder({
+      // More than any pipe holds.
+      made: ({ transport }) => transport.write(Buffer.alloc(8_000_000)),
+    });
+    // It ends when nobody reads its output any more.
+    await connectProtocol(shell('exec 0<&-; while printf x; do sleep 0.01; done'), protocol);
+    // By then we have heard that its input is closed.
+    await protocol.until(() => protocol.bytes > 10);
+    protocol.transport.loseConnection();
+    await protocol.until(() => protocol.lost);
+    expect(protocol.reason?.value).to.be.instanceOf(ProcessTerminated);
+  });
+
   it('abortConnection() kills the program', async () => {
     const protocol = await connectProtocol(
       shell('trap "" TERM; printf x; sleep 60'),

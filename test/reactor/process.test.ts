@@ -530,6 +530,18 @@ describe('spawnProcess()', () => {
       }
     });
 
+    it('is for a child that is there, though we may not have heard of its end yet', async () => {
+      const protocol = node(WAIT);
+      await protocol.untilText('ready');
+      const gone = Object.assign(new Error('kill ESRCH'), { code: 'ESRCH' });
+      const kill = sinon.stub(process, 'kill').throws(gone);
+      try {
+        expect(() => protocol.transport.signalProcess('TERM')).to.throw(ProcessExitedAlready);
+      } finally {
+        kill.restore();
+      }
+    });
+
     it('killTree() ends the child with all that it has started', async () => {
       // Each generation keeps the output it inherited: that it is lost says that all are gone.
       const grandchild =
@@ -837,6 +849,9 @@ describe('spawnProcess()', () => {
 
     it('a child that cannot be killed is left, with a word in the log', async function () {
       if (!posix) this.skip();
+      const children = (): number =>
+        process.getActiveResourcesInfo().filter((name) => name === 'ProcessWrap').length;
+      const before = children();
       const protocol = node(WAIT);
       await protocol.untilText('ready');
       const { pid } = protocol.transport;
@@ -850,6 +865,8 @@ describe('spawnProcess()', () => {
         reactor.clock.advance(5);
         reactor.clock.advance(5);
         await done;
+        // Nor does the end of this process.
+        expect(children()).to.be.at.most(before);
       } finally {
         kill.restore();
         setLogObserver(observer);

@@ -360,13 +360,14 @@ describe('The life of a reactor', () => {
     it('keeps no timer for a call that was cancelled, once it has been left by crash()', async () => {
       const timers = (): number =>
         process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+      await turn(); // mocha sets one of its own once a test has returned a promise
       const before = timers();
       const running = reactor.run(false);
       reactor.callLater(3600, () => {}).cancel();
       await turn();
       reactor.crash();
       await running;
-      expect(timers()).to.equal(before);
+      expect(timers()).to.be.at.most(before);
     });
 
     it('what is due only after the end is still called, if the process lives that long', async () => {

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -6,6 +6,7 @@ import {
   Clock,
   DNSLookupError,
   EventLoggingObserver,
+  failureResultOf,
   HostnameEndpoint,
   type HostnameResolver,
   type HostResolution,
@@ -17,6 +18,7 @@ import {
   type ResolutionReceiver,
   resolveAll,
   SystemResolver,
+  successResultOf,
 } from '../../src/reactor/index.ts';
 import { parseHosts } from '../../src/reactor/resolver/hosts-file.ts';
 import {
@@ -263,6 +265,27 @@ describe('SystemResolver', () => {
   });
 });
 
+describe('resolve() of a reactor', () => {
+  it('leaves no time limit behind, found or not, and none that is none', () => {
+    const reactor = new MemoryReactorClock();
+    reactor.hosts.set('a', ['2001:db8::1', '192.0.2.1']);
+    expect(successResultOf(reactor.resolve('a', [1, 2]))).to.equal('192.0.2.1');
+    failureResultOf(reactor.resolve('b', { timeout: 5 }), DNSLookupError);
+    let asked = 0;
+    reactor.installNameResolver({
+      resolveHostName() {
+        asked += 1;
+        throw new Error('not to be asked');
+      },
+    });
+    for (const timeout of [-1, Number.NaN, [Number.POSITIVE_INFINITY]]) {
+      expect(() => reactor.resolve('a', timeout)).to.throw(RangeError);
+    }
+    expect(asked).to.equal(0);
+    expect(reactor.getDelayedCalls()).to.deep.equal([]);
+  });
+});
+
 describe('MemoryResolver', () => {
   it('answers from its table, before the call returns', () => {
     const receiver = new Receiver();
@@ -327,6 +350,18 @@ describe('HostsResolver', () => {
     writeFileSync(file, '192.0.2.22 a\n');
     expect(await hostsOf(resolver, 'a')).to.deep.equal(['192.0.2.22']);
     expect(clock.getDelayedCalls()).to.deep.equal([]);
+  });
+
+  it('sees that its file has changed though its time is what it was', async () => {
+    const write = (text: string): void => {
+      writeFileSync(file, text);
+      utimesSync(file, 1, 1);
+    };
+    write('192.0.2.1 a\n');
+    const resolver = make();
+    expect(await hostsOf(resolver, 'a')).to.deep.equal(['192.0.2.1']);
+    write('192.0.2.22 a\n');
+    expect(await hostsOf(resolver, 'a')).to.deep.equal(['192.0.2.22']);
   });
 
   it('finds nothing without a file, until there is one', async () => {

@@ -1,6 +1,14 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  fstatSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -11,6 +19,15 @@ import { fixture } from '../support/twistd-child.ts';
 
 const POSIX = process.platform !== 'win32';
 const ARGUMENTS = ['--import', import.meta.resolve('tsx'), fixture('stdio/talks.ts')];
+
+function isOpen(fd: number): boolean {
+  try {
+    fstatSync(fd);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 /** All that were started, so that a test that fails leaves none behind. */
 const talkers: ChildProcess[] = [];
@@ -324,6 +341,25 @@ describe('StandardIO', () => {
         'blocking True',
       ]);
     });
+  });
+
+  it('closes descriptors of its own when it is aborted, before either has come to its end', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'strand-'));
+    try {
+      const file = join(folder, 'in');
+      writeFileSync(file, 'something');
+      const stdin = openSync(file, 'r');
+      const stdout = openSync(join(folder, 'out'), 'w');
+      const reactor = new LibuvReactor();
+      const protocol = new Recorder({ made: ({ transport }) => transport.abortConnection() });
+      new StandardIO(protocol, { stdin, stdout, reactor });
+      await protocol.until(() => protocol.lost);
+      for (const fd of [stdin, stdout]) {
+        while (isOpen(fd)) await reactor.iterate();
+      }
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   describe('with what it cannot use', () => {

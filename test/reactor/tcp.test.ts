@@ -12,6 +12,7 @@ import {
   IPv4Address,
   IPv6Address,
   LibuvReactor,
+  MemoryResolver,
   NotConnectingError,
   NotListeningError,
   ServiceNameUnknownError,
@@ -206,6 +207,34 @@ for (const readMethod of ['onread', 'data'] as const) {
         ]);
       });
 
+      it('is free again when doStart throws', async () => {
+        const number = await freePort();
+        const factory = new RecordingFactory();
+        factory.doStart = () => {
+          throw new Error('not today');
+        };
+        expect(() => reactor.listenTCP(number, factory, LOOPBACK)).to.throw('not today');
+        await reactor.iterate();
+        const port = reactor.listenTCP(number, new RecordingFactory(), LOOPBACK);
+        await port.stopListening();
+      });
+
+      it('stopListening() twice tells both of the end, and only the first of a doStop that throws', async () => {
+        const factory = new RecordingFactory();
+        factory.doStop = () => {
+          throw new Error('cannot stop');
+        };
+        const port = reactor.listenTCP(0, factory, LOOPBACK);
+        const first = port.stopListening();
+        const second = port.stopListening();
+        await second;
+        let message = '';
+        first.addErrback((failure) => {
+          message = failure.getErrorMessage();
+        });
+        expect(message).to.equal('cannot stop');
+      });
+
       it('cannot be started again before it has stopped', async () => {
         const port = reactor.listenTCP(0, new RecordingFactory(), LOOPBACK);
         const stopped = port.stopListening();
@@ -361,6 +390,21 @@ for (const readMethod of ['onread', 'data'] as const) {
         reactor.connectTCP('two.invalid', port, new RecordingFactory(() => client));
         await client.until(() => client.made);
         expect(String(client.transport.getPeer())).to.contain('127.0.0.1');
+      });
+
+      it('tries a name’s IPv4 addresses first, whichever came first', async function () {
+        let port: ReturnType<LibuvReactor['listenTCP']>;
+        try {
+          port = reactor.listenTCP(0, new RecordingFactory(), { interface: '::' });
+        } catch {
+          return this.skip(); // a machine without IPv6
+        }
+        const table = new Map([['both.invalid', ['::1', '127.0.0.1']]]);
+        reactor.installNameResolver(new MemoryResolver(table));
+        const factory = new RecordingFactory();
+        reactor.connectTCP('both.invalid', port.getHost().port, factory);
+        await factory.until(() => factory.built.length === 1);
+        expect(factory.peers[0]).to.have.property('host', '127.0.0.1');
       });
 
       it('connects to localhost by name', async () => {

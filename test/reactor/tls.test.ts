@@ -19,6 +19,8 @@ import {
   TLSHandshakeTimeoutError,
   type TLSTransport,
   TLSVerificationError,
+  tlsContextFactory,
+  UserError,
 } from '../../src/reactor/index.ts';
 import { certificates } from '../support/certificates.ts';
 import {
@@ -128,6 +130,8 @@ describe('TLS', () => {
       await client.until(() => client.bytes === 4);
       expect(client.calls).to.deep.equal(['made', 'secured', 'data']);
       expect(other.calls).to.deep.equal(['made', 'secured', 'data']);
+      // Neither side waits for its handshake any more, nor for the connection.
+      expect(reactor.getDelayedCalls()).to.deep.equal([]);
       for (const end of [client, other]) {
         expect(end.tls.negotiatedProtocol).to.equal('h2');
         expect(end.tls.tlsVersion).to.equal('TLSv1.3');
@@ -149,6 +153,63 @@ describe('TLS', () => {
       expect(client.reason?.check(TLSError)).to.equal(TLSError);
       expect(other.reason?.check(TLSError)).to.equal(TLSError);
       expect(other.reason?.getErrorMessage()).to.match(/TLS handshake with .* failed/);
+    });
+
+    it('fails where a server is to be verified and nobody says as whom', async () => {
+      const { port } = listen();
+      const client = connect(port, {
+        clientSettings: () => ({
+          credentials: trusting,
+          acceptableProtocols: [],
+          hostname: undefined,
+          verify: true,
+        }),
+        serverSettings(): never {
+          throw new TypeError('for clients only');
+        },
+      });
+      await lost(client);
+      expect(client.isSecured).to.equal(false);
+      expect(client.reason?.check(TLSError)).to.equal(TLSError);
+      expect(client.reason?.getErrorMessage()).to.match(/no host name is known/);
+    });
+
+    it('whose settings are not to be had fails once, or not at all when it was given up', async () => {
+      for (const givenUp of [false, true]) {
+        let asked = 0;
+        const context = {
+          clientSettings(hostname?: string) {
+            asked += 1;
+            if (asked > 1) throw new RangeError('no settings left');
+            return tlsContextFactory(trusting).clientSettings(hostname);
+          },
+          serverSettings(): never {
+            throw new TypeError('for clients only');
+          },
+        };
+        const factory = new RecordingFactory();
+        if (givenUp) factory.onStarted = (connector) => connector.stopConnecting();
+        reactor.connectSSL('127.0.0.1', 9, factory, context);
+        for (let turn = 0; turn < 3; turn++) await reactor.iterate();
+        expect(factory.calls).to.deep.equal(['start', 'connecting', 'failed', 'stop']);
+        const reason = givenUp ? UserError : RangeError;
+        expect(factory.reason?.check(reason)).to.equal(reason);
+      }
+    });
+
+    it('is not begun anew, which a client could ask for without end', async () => {
+      const { port, server } = listen({ ...cert, maxVersion: 'TLSv1.2' });
+      const socket = tls.connect({ port, host: '127.0.0.1', ca: ca.cert });
+      await once(socket, 'secureConnect');
+      const closed = once(socket, 'close');
+      const other = await server();
+      await secured(other);
+      socket.on('error', () => {});
+      socket.renegotiate({ rejectUnauthorized: false }, () => {});
+      await lost(other);
+      expect(other.reason?.check(TLSError)).to.equal(TLSError);
+      expect(other.reason?.getErrorMessage()).to.match(/renegotiation/);
+      await closed;
     });
 
     it('ends after its time, for a client that says nothing', async () => {
@@ -607,9 +668,14 @@ describe('TLS', () => {
       const client = connect(port);
       const other = await server();
       await secured(client);
+      await reactor.iterate();
+      const timers = (): number =>
+        process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+      const before = timers();
       client.transport.write('bye');
       client.transport.loseConnection();
       await Promise.all([lost(client), lost(other)]);
+      expect(timers()).to.be.at.most(before);
       expect(other.received.toString()).to.equal('bye');
       for (const end of [client, other]) {
         expect(end.reason?.check(ConnectionDone)).to.equal(ConnectionDone);

@@ -1,11 +1,13 @@
 import dgram from 'node:dgram';
 import { expect } from 'chai';
 import sinon from 'sinon';
+import type { DatagramHandleListener } from '../../src/reactor/datagram-handle.ts';
 import {
   AlreadyConnected,
   ConnectError,
   InvalidAddressError,
   MessageLengthError,
+  type UDPListeningPort,
 } from '../../src/reactor/index.ts';
 import { Datagrams, HOST, LOOPBACK, Minimal, turn, UDPSuite } from '../support/datagrams.ts';
 
@@ -263,6 +265,16 @@ describe('UDP on libuv', () => {
       listen(late, LOOPBACK, dead);
       port.write('now');
       await late.progress.until(() => late.texts.includes('now'));
+      expect(suite.trap.caught).to.deep.equal([]);
+    });
+
+    it('tells nobody of a refusal when nobody can tell whose it was', () => {
+      const { protocol, port } = start();
+      const refused = Object.assign(new Error('recvmsg ECONNREFUSED'), { code: 'ECONNREFUSED' });
+      const listener = port as UDPListeningPort & DatagramHandleListener; // as every port of ours
+      listener.handleReadError(refused);
+      listener.handleSendError(refused, undefined);
+      expect(protocol.calls).to.deep.equal(['start']);
       expect(suite.trap.caught).to.deep.equal([]);
     });
 

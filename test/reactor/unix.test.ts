@@ -1,5 +1,13 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import fs, {
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -72,6 +80,49 @@ for (const readMethod of ['onread', 'data'] as const) {
       socket.write('over a file');
       await server?.until(() => server.bytes === 11);
       socket.destroy();
+    });
+
+    it('the file has its permissions before anybody can connect', function () {
+      // Node's own server cannot be stopped between the two.
+      if (readMethod === 'data' || process.platform !== 'linux') this.skip();
+      const { chmodSync } = fs;
+      const listens: boolean[] = [];
+      fs.chmodSync = (file, mode) => {
+        chmodSync(file, mode);
+        const flags = /^(?:\S+ +){3}(\S+).* (.+)$/;
+        for (const line of readFileSync('/proc/net/unix', 'utf8').split('\n')) {
+          const [, bits = '', name] = flags.exec(line) ?? [];
+          if (name === path) listens.push((Number.parseInt(bits, 16) & 0x10000) !== 0); // __SO_ACCEPTCON
+        }
+      };
+      syncBuiltinESMExports();
+      try {
+        reactor.listenUNIX(path, new RecordingFactory(), { mode: 0o600 });
+      } finally {
+        fs.chmodSync = chmodSync;
+        syncBuiltinESMExports();
+      }
+      expect(listens).to.deep.equal([false]);
+      expect(statSync(path).mode & 0o777).to.equal(0o600);
+    });
+
+    it('is not there when its permissions cannot be set', () => {
+      const { chmodSync } = fs;
+      fs.chmodSync = () => {
+        throw new Error('read only');
+      };
+      syncBuiltinESMExports();
+      try {
+        expect(() => reactor.listenUNIX(path, new RecordingFactory())).to.throw(
+          CannotListenError,
+          'read only',
+        );
+      } finally {
+        fs.chmodSync = chmodSync;
+        syncBuiltinESMExports();
+      }
+      expect(existsSync(path)).to.equal(false);
+      expect(reactor.openCount).to.equal(0);
     });
 
     it('the file goes with the port, and the path is free again', async () => {

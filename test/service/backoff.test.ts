@@ -20,6 +20,11 @@ describe('backoffPolicy', () => {
     expect(delay).to.be.within(0, 1);
   });
 
+  it('stays at 0 where it begins, however it grows', () => {
+    const policy = backoffPolicy({ initialDelay: 0, factor: 1e300, jitter: () => 0 });
+    expect([1, 2, 1000].map((attempts) => policy(attempts))).to.deep.equal([0, 0, 0]);
+  });
+
   it('never overflows', () => {
     fc.assert(
       fc.property(

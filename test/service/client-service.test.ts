@@ -4,6 +4,7 @@ import {
   Deferred,
   Failure,
   setUnhandledFailureHandler,
+  succeed,
 } from '../../src/deferred/index.ts';
 import { Factory, Protocol } from '../../src/protocols/index.ts';
 import {
@@ -210,6 +211,55 @@ describe('ClientService', () => {
     waiting.cancel();
     failureResultOf(waiting, CancelledError);
     endpoint.succeed();
+  });
+
+  it('one that gives up waiting for the connection does not keep it from the others', () => {
+    const { service, endpoint } = make();
+    service.startService();
+    const first = service.whenConnected();
+    const second = service.whenConnected();
+    first.addErrback(() => {});
+    first.cancel();
+    endpoint.succeed();
+    expect(successResultOf(second)).to.be.instanceOf(Talk);
+    expect(service.status.state).to.equal('connected');
+  });
+
+  it('closes the connection when it was stopped by who heard that it connects', () => {
+    const { service, endpoint } = make();
+    let stopped: Deferred<void> | undefined;
+    const end = service.watchStatus(({ state }) => {
+      if (state === 'connecting') stopped = service.stopService();
+    });
+    service.startService();
+    end();
+    if (stopped === undefined) throw new Error('nobody heard of it');
+    assertNoResult(stopped);
+    const transport = endpoint.succeed();
+    expect(transport.disconnecting).to.equal(true);
+    successResultOf(stopped);
+    expect(service.status).to.deep.equal({ state: 'stopped' });
+  });
+
+  it('a connection that is lost before the endpoint tells of it is a failed attempt', () => {
+    const clock = new Clock();
+    const factory = Factory.forProtocol(Talk);
+    factory.noisy = false;
+    const endpoint: StreamClientEndpoint = {
+      connect: (given) => {
+        const protocol = given.buildProtocol(ADDRESS);
+        if (protocol === null || protocol === undefined) throw new Error('no protocol');
+        const transport = new StringTransportWithDisconnection();
+        transport.protocol = protocol;
+        protocol.makeConnection(transport);
+        protocol.connectionLost(new Failure(new ConnectionLost('at once')));
+        return succeed(protocol) as never; // a protocol is no promise
+      },
+    };
+    const service = new ClientService<Talk>(endpoint, factory as EndpointFactory<Talk>, { clock });
+    service.startService();
+    expect(service.status).to.include({ state: 'waiting', attempt: 1 });
+    service.stopService();
   });
 
   it('stopService() while connected closes, and fires when the connection is lost', () => {

@@ -107,6 +107,7 @@ describe('defineOptions()', () => {
       /^Bad value "0x10" of --ratio: expected a number$/,
     ],
     ['an empty number', ['--path', 'x', '--ratio', ''], /^Bad value "" of --ratio/],
+    ['more than there is', ['--path', 'x', '--ratio', '1e999'], /^Bad value "1e999" of --ratio/],
     ['too many', ['--path', 'x', '--workers', '9'], /whole number from 1 to 8$/],
     ['a negative time', ['--path', 'x', '--wait', '-1'], /expected a number, 0 or more$/],
     [

@@ -102,6 +102,7 @@ describe('ConnectionPoolService', () => {
     prepared.errback(new Error('No room'));
     expect(await failing).to.have.property('message', 'No room');
     expect([pool?.running, log]).to.deep.equal([false, []]);
+    expect(notes.measurements()).to.deep.equal([]);
     expect(() => notes.pool).to.throw(DatabaseNotRunning);
     prepared = new Deferred<void>();
     const started = notes.startService();

@@ -154,6 +154,12 @@ describe('LogPublisher', () => {
     ]);
   });
 
+  it('keeps memory for no more than twice what it is to keep', () => {
+    const publisher = new LogPublisher({ ...quiet, history: 3 });
+    for (let n = 1; n <= 100; n++) publisher.publish(entry(`message ${n}`));
+    expect(publisher.takeHistory().length).to.be.within(3, 6);
+  });
+
   it('shows warnings and worse at once while nobody observes, unless told to hold them', () => {
     const urgent: string[] = [];
     const publisher = new LogPublisher({ urgent: ({ message }) => urgent.push(message) });

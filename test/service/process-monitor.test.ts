@@ -129,6 +129,25 @@ describe('ProcessMonitor', () => {
     expect(machine.getDelayedCalls()).to.deep.equal([]);
   });
 
+  it('leaves alone what has ended in time, and has it wait no longer than others', () => {
+    const service = monitor({ killTime: 3 });
+    service.startService();
+    // Told to end, so that it was not quick by itself.
+    for (let times = 1; times < 4; times++) {
+      const { last } = machine;
+      void service.stopProcess('a');
+      last.end();
+      machine.advance(0.9);
+      expect(machine.programs).to.have.length(times);
+      machine.advance(0.1);
+      expect(machine.programs).to.have.length(times + 1);
+      machine.advance(0.5);
+      expect(last.signals).to.deep.equal(['TERM']);
+    }
+    machine.advance(10);
+    expect(machine.programs.map(({ signals }) => signals.length)).to.deep.equal([1, 1, 1, 0]);
+  });
+
   it('stops and removes single ones, and restarts all', () => {
     const service = monitor();
     service.startService();

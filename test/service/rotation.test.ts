@@ -81,6 +81,15 @@ describe('log rotation', () => {
       expect(readFileSync(`${log}.2026-01-31.1`, 'utf8')).to.equal('log');
     });
 
+    it('never removes the newest, however often a log is put aside in a day', () => {
+      for (let n = 1; n <= 12; n++) {
+        writeFileSync(log, `${n}`);
+        putAside(log, { daily: true, keep: 2 }, '2026-01-31');
+        const texts = files().map((file) => readFileSync(join(folder, file), 'utf8'));
+        expect(texts.map(Number).sort((a, b) => a - b)).to.deep.equal(n === 1 ? [1] : [n - 1, n]);
+      }
+    });
+
     it('puts aside what a link leads to, and leaves the link', function () {
       if (process.platform === 'win32') this.skip();
       mkdirSync(join(folder, 'big'));

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { Deferred } from '../../src/deferred/index.ts';
+import { Deferred, setUnhandledFailureHandler } from '../../src/deferred/index.ts';
 import { MemoryReactorClock } from '../../src/reactor/index.ts';
 import {
   Application,
@@ -66,6 +66,47 @@ describe('runApplication', () => {
       () => null,
       (error: unknown) => error,
     );
+
+  it('leaves no listener for signals behind, and no trigger in a reactor that does not run', async () => {
+    const signals = ['SIGINT', 'SIGTERM', 'SIGBREAK'];
+    const listeners = (): number[] => signals.map((signal) => process.listenerCount(signal));
+    const before = listeners();
+    add('a');
+    const running = host();
+    expect(listeners()).to.deep.equal(before);
+    events.length = 0;
+    // It runs already.
+    expect(await failureOf(host(new Part('b', events)))).to.be.instanceOf(StartError);
+    expect(events).to.deep.equal(['privileged b', 'start b', 'stop b']);
+    expect(listeners()).to.deep.equal(before);
+    const bad = new Part('bad', events);
+    bad.starts = () => {
+      throw new Error('no start');
+    };
+    expect(await failureOf(host(bad))).to.be.instanceOf(StartError);
+    expect(listeners()).to.deep.equal(before);
+    events.length = 0;
+    reactor.stop();
+    await running;
+    expect(events, 'the others are not told again').to.deep.equal(['stop a']);
+  });
+
+  it('hears of a stop that is done after it was given up, and does nothing', async () => {
+    const reports: unknown[] = [];
+    const before = setUnhandledFailureHandler((failure) => reports.push(failure.value));
+    const stopped = new Deferred<void>();
+    add('a').stops = () => stopped;
+    const running = host();
+    reactor.stop();
+    await Promise.resolve();
+    reactor.advance(10);
+    await running;
+    stopped.callback();
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    setUnhandledFailureHandler(before);
+    expect(reports).to.deep.equal([]);
+    expect(logged('critical')).to.deep.equal([]);
+  });
 
   it('starts, runs the reactor, and stops before the reactor shuts down', async () => {
     add('a');

@@ -160,6 +160,34 @@ describe('MultiService', () => {
     expect(calls).to.deep.equal(['start a', 'start b', 'start c']);
   });
 
+  it('does not start a child that is taken out while an earlier one takes its time', () => {
+    const { root, calls, services } = tree('a', 'b', 'c');
+    const ready = new Deferred<void>();
+    const [a, b] = services;
+    if (a === undefined || b === undefined) throw new Error('no services');
+    a.starts = () => ready;
+    void root.startService();
+    void root.removeService(b);
+    expect(b.parent).to.equal(null);
+    calls.length = 0;
+    ready.callback();
+    expect(calls).to.deep.equal(['start c']);
+    expect(b.running).to.equal(false);
+  });
+
+  it('keeps a child whose start throws as it is added to a running one', () => {
+    const { root } = tree();
+    root.startService();
+    const bad = new Recorder('bad');
+    bad.starts = () => {
+      throw new Error('no start');
+    };
+    expect(() => bad.setServiceParent(root)).to.throw('no start');
+    expect([bad.parent, [...root]]).to.deep.equal([root, [bad]]);
+    successResultOf(bad.disownServiceParent());
+    expect([bad.parent, [...root]]).to.deep.equal([null, []]);
+  });
+
   it('startService() goes on at once after a Deferred that has fired', () => {
     const { root, calls, services } = tree('a', 'b');
     const ready = new Deferred<void>();

@@ -160,11 +160,24 @@ describe('WorkerSupervisor', () => {
     made[0]?.say({ strand: 'started' });
     await settled();
     expect(made, 'the second is not started any more').to.have.length(1);
+    expect(pids()).to.deep.equal([]);
+    expect(messages().filter((text) => text.includes('has started'))).to.deep.equal([]);
     made[0]?.end(0);
     await stop;
     const error = await start.catch((reason: unknown) => reason);
     expect(error).to.be.instanceOf(CancelledError);
     expect(clock.getDelayedCalls()).to.deep.equal([]);
+  });
+
+  it('stops while it waits to start one again, of which nothing is left', async () => {
+    await running(2);
+    made[0]?.end(1);
+    expect(clock.getDelayedCalls()).to.have.length(1);
+    const stop = supervisor.stopService();
+    made[1]?.end(0);
+    await stop;
+    expect(clock.getDelayedCalls()).to.deep.equal([]);
+    expect(made).to.have.length(2);
   });
 
   it('kills what does not stop', async () => {
@@ -282,6 +295,15 @@ describe('WorkerSupervisor', () => {
       await stop;
       expect(closed).to.deep.equal(['old', 'both']);
     });
+  });
+
+  it('does not wait for what a worker that has ended would say', async () => {
+    await running(2);
+    const reports = supervisor.reports();
+    const report = { strand: 'report', question: 1, metrics: { report: {}, runtime: [] } };
+    made[0]?.say(report);
+    made[1]?.end(1);
+    expect(await reports).to.have.length(1);
   });
 
   it('tells which workers do not say how they stand', async () => {

@@ -1,8 +1,7 @@
 /**
  * A pool of resources that are dear to make: connections here, but nothing in it knows that. Order is fair: whoever asked first is served first, and nobody overtakes a line. Of the idle ones the most recently used is handed out, so that the others may grow old and go. Some requests can share a resource (`PoolLimits.shares`); they stand in the same line as the others, so that neither kind starves the other.
  *
- * Handing out and taking back allocate nothing: a request is its own place in the line, and a lease lives as long as its resource. There is one timer for the line
- * (all wait equally long, so only the first one's end matters) and one for what grows old.
+ * Handing out and taking back allocate nothing: a request is its own place in the line, and a lease lives as long as its resource. There is one timer for the line (all wait equally long, so only the first one's end matters) and one for what grows old.
  */
 import { Deferred } from '../../deferred/index.ts';
 import { type DelayedCall, logEvent, type ReactorTime } from '../../reactor/index.ts';

@@ -10,7 +10,7 @@ import { TooManyLogins } from './errors.ts';
 export interface HashCost {
   /** Binary logarithm of the number of rounds: 10 to 20. Default 15: 32 MiB and some 80 ms. */
   readonly cost?: number;
-  /** 1 to 32. Default 8. */
+  /** 1 to 32, and more than a sixteenth of `cost` (RFC 7914, section 6). Default 8. */
   readonly blockSize?: number;
   /** 1 to 16. Default 1. */
   readonly parallelization?: number;
@@ -141,7 +141,7 @@ function checked(name: string, value: number, low: number, high: number): number
   throw new RangeError(`Bad ${name} ${value}: expected a whole number from ${low} to ${high}`);
 }
 
-/** RFC 7914, section 6: there are no more rounds than that. */
+/** RFC 7914, section 6: with small blocks there may not be as many rounds. */
 function checkTogether(cost: number, blockSize: number): void {
   if (cost < 16 * blockSize) return;
   throw new RangeError(

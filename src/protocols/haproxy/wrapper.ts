@@ -191,7 +191,6 @@ export class HAProxyProtocolWrapper extends ProtocolWrapper {
 
   #refuse(why: string): void {
     this.#state = 'refused';
-    this.#held = undefined;
     this.#cancelTimer();
     logEvent({
       level: 'warn',

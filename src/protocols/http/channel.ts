@@ -230,8 +230,7 @@ export class HTTPChannel
       return;
     }
     if (intake?.fail(new HTTPError(error.status, undefined, { cause: error }))) return;
-    if (request.finished || request.startedWriting) this.abortConnection();
-    else processingFailed(request, new HTTPError(error.status));
+    processingFailed(request, new HTTPError(error.status));
   }
 
   /** Answers what is not even a request, and closes. */
@@ -362,7 +361,8 @@ export class HTTPChannel
     const { limits } = this.factory;
     const lingering = mayLinger && !this.#peerEnded;
     // What was sent last may take its time to leave.
-    this.patience = Math.max(limits.abortTimeout, this.phase === 'idle' ? 0 : limits.writeTimeout);
+    const isUnused = this.phase === 'idle' && !this.#last;
+    this.patience = Math.max(limits.abortTimeout, isUnused ? 0 : limits.writeTimeout);
     this.#parser.pause();
     this.phase = lingering ? 'lingering' : 'closing';
     this.until = NEVER;
@@ -469,7 +469,6 @@ export class HTTPChannel
     this.until = NEVER;
     this.#parser.pause();
     if (request === undefined) this.close(false);
-    else if (request.startedWriting) this.abortConnection();
     else if (!intake.fail(new HTTPError(408))) {
       processingFailed(request, new HTTPError(408));
     }

@@ -8,7 +8,7 @@ import {
   type PushProducer,
 } from '../../reactor/index.ts';
 import { RequestAnswer } from './request-answer.ts';
-import type { RequestBody } from './request-body.ts';
+import { RequestBody } from './request-body.ts';
 import { RequestStateError } from './request-errors.ts';
 import { type BodyFraming, headText } from './request-head.ts';
 import { CONNECTION, CONTENT_LENGTH, headData, type OutputFields } from './request-output.ts';
@@ -359,13 +359,12 @@ export class Request<C = Buffer> extends RequestAnswer<C> {
   /**
    * Answers 101 and gives the connection to `protocol`, which gets what the client sent behind its request as well. Header fields set before go along.
    * @param name what the client asked for, as it stands in `Upgrade`
-   * @throws {RequestStateError} when the client did not ask for it, or the answer has begun
+   * @throws {RequestStateError} when the client did not ask for it, its body has not come in full, or the answer has begun
    */
   upgradeTo(name: string, protocol: IProtocol): void {
-    if (this.startedWriting || this.head.upgrade === null) {
-      throw new RequestStateError(
-        `Cannot upgrade ${this.method} ${this.uri} to ${name}: ${this.startedWriting ? 'the answer has begun' : 'the client did not ask for it'}`,
-      );
+    const wrong = this.#whyNotUpgraded();
+    if (wrong !== null) {
+      throw new RequestStateError(`Cannot upgrade ${this.method} ${this.uri} to ${name}: ${wrong}`);
     }
     this.setResponseCode(101);
     this.setHeader('Upgrade', name);
@@ -374,5 +373,15 @@ export class Request<C = Buffer> extends RequestAnswer<C> {
     this.finished = true;
     this.channel.handOver(protocol);
     this.#tellFinished();
+  }
+
+  #whyNotUpgraded(): string | null {
+    if (this.startedWriting) return 'the answer has begun';
+    if (this.head.upgrade === null) return 'the client did not ask for it';
+    const content: unknown = this.content;
+    // The rest of it would be taken for the other protocol's.
+    return content instanceof RequestBody && content.length !== 0 && !content.complete
+      ? 'the body of the request has not come in full'
+      : null;
   }
 }

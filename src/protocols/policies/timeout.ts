@@ -136,13 +136,17 @@ export class TimeoutProtocol extends ProtocolWrapper {
       system: this.logPrefix(),
       message: `Nothing passed for ${this.timeoutPeriod} s: closing the connection of ${this.getPeer()}`,
     });
+    // The wheel reports it.
+    const failed = (error: unknown): never => {
+      this.abortConnection();
+      throw error;
+    };
     try {
       const result = this.timeoutFunc();
       this.#linger();
-      return result;
+      return result instanceof Promise ? result.catch(failed) : result;
     } catch (error) {
-      this.abortConnection();
-      throw error;
+      return failed(error);
     }
   }
 

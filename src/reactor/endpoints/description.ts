@@ -205,8 +205,10 @@ export const endpointArgument = {
   /** A span of time in seconds, fractions allowed. */
   seconds(): ArgumentReader<number> {
     return {
-      read: (value) =>
-        /^\d+(\.\d+)?$/.test(value) ? { value: Number(value) } : { expected: 'seconds' },
+      read(value) {
+        const number = /^\d+(\.\d+)?$/.test(value) ? Number(value) : Number.NaN;
+        return Number.isFinite(number) ? { value: number } : { expected: 'seconds' };
+      },
     };
   },
 

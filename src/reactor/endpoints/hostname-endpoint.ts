@@ -19,7 +19,7 @@ export interface HostnameEndpointOptions extends ConnectTCPOptions {
 /**
  * Connects to whichever address of a host answers first, IPv4 or IPv6. Addresses are tried in the resolver's order, the next one `attemptDelay` after the one before, or as
  * soon as all before have failed; the first connection is kept. When none succeeds, the last failure is given; a name without addresses fails with `DNSLookupError`, what
- * cannot be a name with `InvalidHostnameError`.
+ * cannot be a name with `InvalidHostnameError`, and a time that is none with `RangeError`.
  *
  * Names outside ASCII are looked up in their `xn--` form. `timeout` is for the look-up, and again for each attempt.
  */

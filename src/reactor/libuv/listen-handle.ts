@@ -6,7 +6,7 @@
  * ones, which go into sockets of our own making. Where that function is missing, `net.Server` does it all: then an address in use is known only when no
  * interface was named, and neither `reusePort` nor adopted descriptors are to be had.
  */
-import { existsSync, renameSync } from 'node:fs';
+import { chmodSync, existsSync, renameSync } from 'node:fs';
 import net, { isIPv6, type Server } from 'node:net';
 import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
@@ -55,7 +55,8 @@ export type ListenTarget =
       readonly port: number;
       readonly reusePort?: boolean;
     }
-  | { readonly kind: 'unix'; readonly path: string }
+  /** `mode`: permissions of the file, which it has before anybody can connect; without it, what the process gives to every file. */
+  | { readonly kind: 'unix'; readonly path: string; readonly mode?: number }
   /** A bound socket. Node cannot tell the path of one that it has not bound itself. */
   | {
       readonly kind: 'adopted';
@@ -117,7 +118,19 @@ function bind(create: CreateServerHandle, target: ListenTarget): ServerHandle {
   if (typeof handle === 'number') {
     throw cannotListen(target, systemError(handle, 'bind', describe(target)));
   }
+  setMode(target, handle);
   return handle;
+}
+
+/** @param bound closed when it cannot be done @throws {CannotListenError} */
+function setMode(target: ListenTarget, bound: { close(): void }): void {
+  if (!isFile(target) || target.mode === undefined) return;
+  try {
+    chmodSync(target.path, target.mode);
+  } catch (error) {
+    bound.close();
+    throw cannotListen(target, error instanceof Error ? error : new Error(String(error)));
+  }
 }
 
 function bindTarget(create: CreateServerHandle, target: ListenTarget): ServerHandle | number {
@@ -173,7 +186,7 @@ function bindForAll(create: CreateServerHandle, target: ListenTarget): ServerHan
   if (existsSync(target.path)) {
     throw cannotListen(target, systemError(-constants.errno.EADDRINUSE, 'bind', target.path));
   }
-  return bind(create, { kind: 'unix', path: temporary(target.path) });
+  return bind(create, { ...target, path: temporary(target.path) });
 }
 
 function isFile(target: ListenTarget): target is ListenTarget & { readonly kind: 'unix' } {
@@ -328,6 +341,8 @@ function listenOnServer(request: ListenRequest): ListenHandle {
     // Bound once for the reason why not, and let go again: a server takes a TCP handle, but of a UNIX one it would make another.
     if (create !== undefined) bind(create, target).close();
     server.listen({ path: target.path, backlog });
+    // Later than it should be, but there is no moment in between.
+    setMode(target, { close: () => void server.close() });
   } else if (create !== undefined) {
     // The server has it listen once more, which does no harm.
     const handle = bind(create, target);

@@ -27,7 +27,7 @@ export function takeReadBuffer(): Buffer {
 
 /**
  * Gives back what `dataReceived` was given, so that the next read can go there. Only for who knows that nobody uses any of it any more, nor ever will. Anything that is not
- * such a buffer, or was given back already, is left alone.
+ * such a buffer, or was given back and waits to be used, is left alone; once it is in use again, a second time would hand it to two.
  */
 export function giveBackReadBuffer(data: Uint8Array): void {
   const memory = data.buffer;

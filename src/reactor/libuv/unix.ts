@@ -1,5 +1,5 @@
 /** UNIX ports and connectors over libuv; on Windows the same calls take named pipes (`\\.\pipe\name`). */
-import { chmodSync, lstatSync, rmSync } from 'node:fs';
+import { lstatSync, rmSync } from 'node:fs';
 import { DeferredFilesystemLock } from '../../deferred/index.ts';
 import { UNIXAddress } from '../address.ts';
 import type { ConnectionHost } from '../connection-host.ts';
@@ -155,8 +155,9 @@ export class UNIXPort extends ListeningPortBase {
     const method = this.#host.readMethod;
     const address = new UNIXAddress(this.#path);
     const handedOn = isHandedOn({ kind: 'unix', path: this.#path });
-    const handle = listen({
-      target: { kind: 'unix', path: this.#path },
+    return listen({
+      // What was handed on has its permissions.
+      target: { kind: 'unix', path: this.#path, ...(handedOn ? {} : { mode: this.#mode }) },
       backlog: this.#backlog,
       method,
       accepted: (socket) => {
@@ -165,16 +166,6 @@ export class UNIXPort extends ListeningPortBase {
       },
       acceptFailed: (error) => this.acceptFailed(error),
     });
-    if (!WINDOWS && !isAbstract(this.#path) && !handedOn) {
-      try {
-        chmodSync(this.#path, this.#mode);
-      } catch (error) {
-        handle.close(() => {});
-        const cause = error instanceof Error ? error : new Error(String(error));
-        throw cannotListen({ kind: 'unix', path: this.#path }, cause);
-      }
-    }
-    return handle;
   }
 
   override getHost(): UNIXAddress {

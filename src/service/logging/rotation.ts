@@ -59,7 +59,7 @@ export function putAside(
   // What a link points to, and not the link, which others may use too.
   const log = realpathSync(file);
   if (daily) {
-    renameSync(log, freeName(`${log}.${day}`));
+    renameSync(log, nextName(log, day));
     if (keep > 0) removeOldest(log, keep);
     return;
   }
@@ -73,23 +73,28 @@ export function putAside(
   renameSync(log, `${log}.1`);
 }
 
-/** There may be a file of that day: the log was put aside by hand, or the clock set back. */
-function freeName(name: string): string {
-  let free = name;
-  for (let n = 1; existsSync(free); n++) free = `${name}.${n}`;
-  return free;
+/** There may be files of that day: the log was put aside by hand, or the clock set back. The newest has the highest number, whether or not those before it are still there. */
+function nextName(log: string, day: string): string {
+  const numbers = asideByDays(log).flatMap((one) => (one.day === day ? one.number : []));
+  const next = Math.max(-1, ...numbers) + 1;
+  return next === 0 ? `${log}.${day}` : `${log}.${day}.${next}`;
 }
 
 /** Removes all but the newest of those that were put aside by their days. */
 function removeOldest(log: string, keep: number): void {
+  const aside = asideByDays(log);
+  aside.sort((a, b) => (a.day === b.day ? b.number - a.number : a.day < b.day ? 1 : -1));
+  for (const { file } of aside.slice(keep)) rmSync(file, { force: true });
+}
+
+/** What was put aside by its day, the first of a day as number 0. */
+function asideByDays(log: string): Array<{ file: string; day: string; number: number }> {
   const [folder, name] = [dirname(log), basename(log)];
-  const aside = readdirSync(folder).flatMap((other) => {
+  return readdirSync(folder).flatMap((other) => {
     const [, day = '', number = '0'] =
       /^(\d{4}-\d\d-\d\d)(?:\.(\d+))?$/.exec(
         other.startsWith(`${name}.`) ? other.slice(name.length + 1) : '',
       ) ?? [];
-    return day === '' ? [] : [{ other, day, number: Number(number) }];
+    return day === '' ? [] : [{ file: join(folder, other), day, number: Number(number) }];
   });
-  aside.sort((a, b) => (a.day === b.day ? b.number - a.number : a.day < b.day ? 1 : -1));
-  for (const { other } of aside.slice(keep)) rmSync(join(folder, other), { force: true });
 }

@@ -483,6 +483,48 @@ describe('AMP', () => {
     expect(warnings()[0]).to.match(/the peer does not read/);
   });
 
+  it('aborts the connection of a peer that does not read what it is asked', () => {
+    const transport = new StringTransport();
+    client = new amp.AMP({ maxUnsentBytes: 300_000 });
+    client.makeConnection(transport);
+    const write = transport.write.bind(transport);
+    transport.write = (data) => {
+      write(data);
+      if (transport.streaming) (transport.producer as PushProducer).pauseProducing(); // which that says it is
+    };
+    const ask = (): void => {
+      client.callRemoteString('Big', { all: Buffer.alloc(60_000) }, { requiresAnswer: false });
+    };
+    let asked = 0;
+    for (; !transport.disconnected && asked < 100; asked += 1) ask();
+    expect(asked).to.be.within(5, 8);
+    expect(warnings()[0]).to.match(/the peer does not read/);
+  });
+
+  it('knows no error by a name that every object has', () => {
+    const transport = new StringTransport();
+    client = new amp.AMP();
+    client.makeConnection(transport);
+    for (const code of ['constructor', 'toString', '__proto__']) {
+      const asked = client.callRemote(Divide, { numerator: 1, denominator: 2 });
+      const tag = amp.parseBoxes(transport.value()).at(-1)?.get('_ask') ?? '';
+      client.dataReceived(box({ _error: `${tag}`, _error_code: code, _error_description: 'x' }));
+      expect(failureResultOf(asked).value).to.be.instanceOf(amp.UnknownRemoteError);
+    }
+  });
+
+  it('has no question open once the connection is lost, not those that were given up either', () => {
+    const transport = new StringTransport();
+    client = new amp.AMP({ clock: new Clock() });
+    client.makeConnection(transport);
+    const asked = [client.callRemote(Wait), client.callRemote(Wait)];
+    asked[0]?.cancel();
+    for (const each of asked) each.addErrback(() => undefined);
+    expect(client.pendingQuestions).to.equal(2);
+    client.connectionLost();
+    expect(client.pendingQuestions).to.equal(0);
+  });
+
   it('gives boxes to whoever receives them', () => {
     const heard: unknown[] = [];
     const receiver: amp.BoxReceiver = {

@@ -6,6 +6,7 @@ import { Factory, Protocol } from '../../../src/protocols/protocol.ts';
 import {
   connectedServerAndClient,
   type LogEvent,
+  type PushProducer,
   StringTransport,
   setLogObserver,
 } from '../../../src/reactor/index.ts';
@@ -200,6 +201,62 @@ describe('Between two boxes', () => {
       const ping = client.callRemote(Ping);
       pump.flush();
       successResultOf(ping);
+    });
+
+    it('tells a receiver of boxes once that it gets no more', () => {
+      const told: string[] = [];
+      let sender: amp.BoxSender | undefined;
+      const protocol = new amp.BinaryBoxProtocol({
+        startReceivingBoxes: (given) => {
+          sender = given;
+        },
+        ampBoxReceived: () => {},
+        stopReceivingBoxes: (reason) => told.push(String(reason.type?.name)),
+      });
+      protocol.makeConnection(new StringTransport());
+      const inner = new Recorder();
+      sender?.switchTo(inner);
+      protocol.connectionLost();
+      expect(told).to.deep.equal(['ProtocolSwitched']);
+      expect(inner.lost).to.equal(true);
+    });
+
+    it('leaves the connection to the other protocol, with little memory held by what came for it', () => {
+      const transport = new StringTransport();
+      const peer = new amp.AMP();
+      const answer = new Deferred<{ switchTo: Recorder }>();
+      peer.responder(Ping, () => ({}));
+      peer.responder(Upgrade, () => answer);
+      peer.makeConnection(transport);
+      // It has more unsent than it likes.
+      const write = transport.write.bind(transport);
+      transport.write = (data) => {
+        write(data);
+        if (transport.streaming) (transport.producer as PushProducer).pauseProducing(); // which that says it is
+      };
+      for (let i = 0; i < 2; i += 1) peer.callRemoteString('Big', { all: Buffer.alloc(60_000) });
+      expect(transport.producer).to.not.equal(null);
+      const padding = box({ _command: 'Ping', pad: 'x'.repeat(50_000) });
+      const upgrade = box({ _command: 'Upgrade', _ask: '1' });
+      peer.dataReceived(Buffer.concat([padding, upgrade, Buffer.from('for the other')]));
+      const inner = new Recorder();
+      answer.callback({ switchTo: inner });
+      expect(transport.producer).to.equal(null);
+      expect(inner.received.toString()).to.equal('for the other');
+      expect(inner.chunks[0]?.buffer.byteLength).to.be.below(20_000);
+    });
+
+    it('takes no more than a box of what may be for the other protocol, while that is not known', () => {
+      const transport = new StringTransport();
+      const peer = new amp.AMP({ maxBoxSize: 1000 });
+      peer.responder(Upgrade, () => new Deferred());
+      peer.makeConnection(transport);
+      peer.dataReceived(box({ _command: 'Upgrade', _ask: '1' }));
+      peer.dataReceived(Buffer.alloc(1000));
+      expect(transport.disconnected).to.equal(false);
+      peer.dataReceived(Buffer.alloc(1));
+      expect(transport.disconnected).to.equal(true);
+      expect(log.map(({ message }) => message).join()).to.include('More came than may wait');
     });
 
     it('ends the connection when the factory of the caller gives none, or throws', () => {

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { setUnhandledFailureHandler } from '../../../src/deferred/index.ts';
+import { Deferred, setUnhandledFailureHandler } from '../../../src/deferred/index.ts';
 import { ConnectionLost, Failure } from '../../../src/index.ts';
 import {
   AsyncChat,
@@ -20,9 +20,11 @@ import {
   StreamSocket,
   WouldBlockError,
 } from '../../../src/protocols/asyncore/index.ts';
+import { Factory, Protocol } from '../../../src/protocols/protocol.ts';
 import {
   Clock,
   LibuvReactor,
+  type ListeningPort,
   type LogEvent,
   MemoryReactor,
   setLogObserver,
@@ -323,6 +325,46 @@ describe('Dispatcher', () => {
       DispatcherStateError,
       'UNIX',
     );
+  });
+
+  it('handleClose() that does not close is not called again', () => {
+    let closes = 0;
+    class Open extends Heard {
+      override handleClose(): void {
+        closes += 1;
+      }
+    }
+    const [, socket] = accepted((s, options) => new Open(s, options));
+    socket.readConnectionLost();
+    expect(closes).to.equal(1);
+    socket.connectionLost(new Failure(new ConnectionLost()));
+    expect(closes).to.equal(1);
+  });
+
+  it('close() closes the connections that wait to be accepted', () => {
+    const reactor = new MemoryReactor();
+    const server = new Heard(null, { map: new SocketMap(), reactor });
+    server.wantsRead = false;
+    server.bind(['127.0.0.1', 8080]);
+    server.listen();
+    const factory = reactor.tcpServers[0]?.[1];
+    const transport = new StringTransport();
+    factory?.buildProtocol(transport.getPeer())?.makeConnection(transport);
+    expect(transport.disconnecting).to.equal(false);
+    server.close();
+    expect(transport.disconnecting).to.equal(true);
+  });
+
+  it('close() has a port that comes too late stop at once', () => {
+    const listened = new Deferred<ListeningPort>();
+    const server = new Heard(null, { map: new SocketMap(), reactor: new MemoryReactor() });
+    server.listenOn({ listen: () => listened });
+    server.close();
+    const reactor = new MemoryReactor();
+    const port = reactor.listenTCP(0, Factory.forProtocol(Protocol));
+    listened.callback(port);
+    expect(port.listening).to.equal(false);
+    expect(server.accepting).to.equal(false);
   });
 
   it('close() gives up a connection that is being made', () => {

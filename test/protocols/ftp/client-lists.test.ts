@@ -132,6 +132,13 @@ describe('parseList()', () => {
 });
 
 describe('parseMLSD()', () => {
+  it('is done at once with what could be taken apart in ever so many ways', () => {
+    const line = `${'x='.repeat(10_000)};; name`;
+    expect(parseMLSD(line)).to.deep.equal([]);
+    expect(parseMLSD(`${'x=y=z;'.repeat(10_000)}type=dir name`)[0]?.type).to.equal('directory');
+    expect(parseMLSD('type=dir;size name')).to.deep.equal([]);
+  });
+
   it('reads facts, whatever their case', () => {
     expect(
       parseMLSD(

@@ -44,6 +44,14 @@ const CASES: readonly Case[] = [
     server: { ...server, requireTLS: true, requireDataTLS: true },
     client: secure,
   },
+  { title: 'compressed', host: '127.0.0.1', server: { modeZ: true }, client: { modeZ: true } },
+  { title: 'not compressed after all', host: '127.0.0.1', server: {}, client: { modeZ: true } },
+  {
+    title: 'compressed under TLS',
+    host: '127.0.0.1',
+    server: { ...server, requireTLS: true, modeZ: true },
+    client: { ...secure, modeZ: true },
+  },
   {
     title: 'under TLS with the server connecting',
     host: '127.0.0.1',

@@ -210,6 +210,7 @@ function proftpdConfiguration(
     );
   } else {
     lines.push('LoadModule mod_digest.c', 'DigestEngine on');
+    lines.push('LoadModule mod_deflate.c', 'DeflateEngine on');
   }
   return `${lines.join('\n')}\n`;
 }

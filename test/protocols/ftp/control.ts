@@ -100,6 +100,7 @@ export class Control {
   /** Has a command take data; gives its last reply. */
   async put(command: string, data: string | Buffer): Promise<string> {
     const socket = await this.passive();
+    socket.on('error', () => {}); // of those that are not taken
     const first = await this.say(command);
     if (!first.startsWith('1')) {
       socket.destroy();

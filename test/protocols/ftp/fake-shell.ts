@@ -29,6 +29,8 @@ export class FakeShell implements FTPShellInterface {
   /** Letters that nobody has. */
   denied = '';
   aborted = 0;
+  /** Bytes that were written to files, whatever became of them. */
+  received = 0;
   /** Bytes of a piece that is read. */
   piece = 65_536;
 
@@ -205,6 +207,7 @@ class FakeWriteFile implements WriteFile {
       unregisterProducer: () => {},
       write: (data: Data) => {
         this.#pieces.push(Buffer.from(data as Buffer));
+        this.#shell.received += data.length;
       },
     };
   }

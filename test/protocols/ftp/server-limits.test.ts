@@ -11,12 +11,23 @@ import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { Failure } from '../../../src/deferred/index.ts';
+import { Portal } from '../../../src/protocols/cred/index.ts';
 import {
   type FTPEvent,
+  FTPFactory,
   type FTPFactoryOptions,
   transferLogLine,
 } from '../../../src/protocols/ftp/index.ts';
-import { Clock, type ReactorTCP, type ReactorTime, reactor } from '../../../src/reactor/index.ts';
+import {
+  Clock,
+  type Connector,
+  IPv4Address,
+  type ReactorTCP,
+  type ReactorTime,
+  reactor,
+  TCPTimedOutError,
+} from '../../../src/reactor/index.ts';
 import { certificates } from '../../support/certificates.ts';
 import { turns } from '../../support/faults.ts';
 import { Control, collect, Served, until } from './control.ts';
@@ -70,6 +81,24 @@ describe('Limits of an FTP server', () => {
     expect(clock.getDelayedCalls(), 'timers that are left').to.deep.equal([]);
   });
 
+  it('are numbers that make sense', async () => {
+    const portal = new Portal({ requestAvatar: () => ['', null, () => {}] });
+    const limits: Array<FTPFactoryOptions> = [
+      { timeOut: -1 },
+      { timeOut: Number.NaN },
+      { maxSessions: '5' as never },
+      { maxRate: 0 },
+      { maxUserRate: 0 },
+      { maxQueuedCommands: 0 },
+    ];
+    for (const options of limits) {
+      const [name = ''] = Object.keys(options);
+      expect(() => new FTPFactory(portal, options)).to.throw(RangeError, `The option ${name} must`);
+    }
+    new FTPFactory(portal, { timeOut: 0, maxSessions: 0, maxRate: Number.POSITIVE_INFINITY });
+    await begin();
+  });
+
   it('ends a session that says nothing for so long, but none that does or transfers', async () => {
     await begin({ timeOut: 60, stallTimeout: 1000 }, { '/big': Buffer.alloc(30_000_000) });
     await client.login();
@@ -121,23 +150,26 @@ describe('Limits of an FTP server', () => {
   });
 
   it('waits for a client to be connected to for so long, and gives up then', async () => {
-    let timeout = 0;
-    const attempts: Array<{ fail: () => void; disconnected: boolean }> = [];
     await begin({ dtpTimeout: 30 }, { '/file': 'text' });
+    let timeout = 0;
+    let given = 0;
     // A client that does not answer: of a real one nobody can say how long its system takes.
-    mixed.connectTCP = (_host, _port, factory, options) => {
+    mixed.connectTCP = (host, port, factory, options) => {
       timeout = options?.timeout ?? 0;
-      const attempt = { fail: () => {}, disconnected: false };
-      const connector = new SilentConnector(() => {
-        attempt.disconnected = true;
-        attempt.fail();
-      });
-      const late = clock.callLater(timeout, () => attempt.fail());
-      attempt.fail = () => {
-        if (late.active()) late.cancel();
-        factory.clientConnectionFailed(connector, new Failure(new TCPTimedOutError()));
+      const fail = (): void =>
+        factory.clientConnectionFailed?.(connector, new Failure(new TCPTimedOutError('Too late')));
+      const late = clock.callLater(timeout, fail);
+      const connector: Connector = {
+        state: 'connecting',
+        connect() {},
+        stopConnecting() {},
+        disconnect() {
+          given += 1;
+          late.cancel();
+          fail();
+        },
+        getDestination: () => new IPv4Address('TCP', host, Number(port)),
       };
-      attempts.push(attempt);
       return connector;
     };
     await client.login();
@@ -149,14 +181,14 @@ describe('Limits of an FTP server', () => {
     expect(await client.say('STAT')).to.match(/Transfer under way/);
     clock.advance(2);
     expect(await client.reply()).to.match(/^425 Cannot connect/);
-    expect(attempts[0]?.disconnected).to.equal(false);
+    expect(given).to.equal(0);
     // Whoever gives up sooner has the attempt ended.
     await client.say('EPRT |1|127.0.0.1|51400|');
     client.send('STOR file');
     expect(await client.reply()).to.match(/^150 /);
     expect(await client.say('ABOR')).to.match(/^426 /);
     expect(await client.reply()).to.match(/^226 /);
-    expect(attempts[1]?.disconnected).to.equal(true);
+    expect(given).to.equal(1);
     expect(String(served.shell.files.get('/file'))).to.equal('text');
     // The address was for one transfer.
     expect(await client.say('RETR file')).to.match(/^425 Use PASV/);

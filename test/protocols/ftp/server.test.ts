@@ -250,6 +250,9 @@ describe('FTP', () => {
       ['STAT *.txt', /^213-[\s\S]*a\.txt\r\n213 End/],
       ['PWD x', /^501/],
       ['XYZZY', /^500 XYZZY not understood\.$/],
+      // A letter whose capital is an S.
+      ['\u017fIZE a.txt', /^500 /],
+      ['sIzE a.txt', /^(?:213|550) /],
       ['', /^500 Command expected\.$/],
       ['CLNT me', /^200/],
       ['HOST example.org', /^503/],

@@ -80,7 +80,7 @@ describe('Agent', () => {
 
   it('gives up a handshake that is not answered', async () => {
     const server = await rawServer(() => {});
-    const agent = new Agent(new LibuvReactor(), undefined, { connectTimeout: 0.05 });
+    const agent = new Agent(new LibuvReactor(), undefined, { connectTimeout: 0.5 });
     const error = await errorOf(agent.request('GET', `https://127.0.0.1:${server.port}/`));
     expect(error).to.be.instanceOf(TLSHandshakeTimeoutError);
     await server.close();

@@ -1,4 +1,5 @@
 /** Connections: kept, shared, limited, timed out, cancelled. */
+import { getEventListeners } from 'node:events';
 import { expect } from 'chai';
 import { CancelledError } from '../../../src/deferred/index.ts';
 import {
@@ -586,6 +587,17 @@ describe('Requests that are given up', () => {
     });
     failureResultOf(asked, CancelledError);
     expect(memory.server.connections).to.deep.equal([]);
+  });
+
+  it('leave nothing with their signal when they are over', () => {
+    const { signal } = new AbortController();
+    const memory = new Memory();
+    for (let round = 0; round < 3; round += 1) {
+      const asked = memory.agent.request('GET', 'http://host/', null, null, { signal });
+      memory.connection.say(ok('x'));
+      successResultOf(asked);
+      expect(getEventListeners(signal, 'abort')).to.deep.equal([]);
+    }
   });
 
   it('do not mind a signal that is aborted when they are over', () => {

@@ -1,4 +1,5 @@
 /** Requests over proxies, which the tests run. */
+import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { expect } from 'chai';
 import {
@@ -111,6 +112,23 @@ describe('ProxyAgent', () => {
     await pool.closeCachedConnections();
   });
 
+  it('shares no connection with who has other credentials', async () => {
+    const port = await forwarding();
+    const pool = new HTTPConnectionPool(reactor);
+    const reused: boolean[] = [];
+    for (const name of ['a', 'b']) {
+      const options = { pool, credentials: [name, 'x'] as const };
+      const agent = new ProxyAgent(`http://${HOST}:${port}`, reactor, options);
+      for (let round = 0; round < 2; round += 1) {
+        const response = await agent.request('GET', 'http://a.example/');
+        reused.push(response.connectionReused);
+        await response.text();
+      }
+    }
+    expect(reused).to.deep.equal([false, true, false, true]);
+    await pool.closeCachedConnections();
+  });
+
   it('goes through a tunnel for https, and verifies the server', async () => {
     const origin = await started(
       nodeTLSServer(certificates().server, (request, response) => {
@@ -167,6 +185,22 @@ describe('ProxyAgent', () => {
     );
     const agent = new ProxyAgent(`http://${HOST}:${port}`, reactor, { contextFactory: tls() });
     await errorOf(agent.request('GET', `https://localhost:${origin}/`));
+  });
+
+  it('closes the connection to a proxy that said no', async () => {
+    let socket: Socket | undefined;
+    const proxy = await rawServer((connected) => {
+      socket = connected;
+      connected.once('data', () => connected.write('HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n'));
+    });
+    try {
+      const agent = new ProxyAgent(`http://${HOST}:${proxy.port}`, reactor);
+      const error = await errorOf(agent.request('GET', 'https://a.example/'));
+      expect(error).to.be.instanceOf(ProxyConnectFailed);
+      if (socket?.closed === false) await once(socket, 'close');
+    } finally {
+      await proxy.close();
+    }
   });
 
   it('fails when the proxy closes, or says nothing', async () => {
@@ -239,6 +273,13 @@ describe('ProxyAgent', () => {
 
 describe('proxyFromEnvironment', () => {
   const [http, https] = [targetOf('http://a.example/'), targetOf('https://a.example/')];
+
+  it('knows targets again, but not those with a password', () => {
+    expect(targetOf('http://a.example/')).to.equal(http);
+    const secret = targetOf('http://a:b@a.example/');
+    expect(secret.user).to.deep.equal({ name: 'a', password: 'b' });
+    expect(targetOf('http://a:b@a.example/')).to.not.equal(secret);
+  });
 
   it('chooses by scheme, in small letters or large', () => {
     const choice = proxyFromEnvironment({ http_proxy: 'http://p:1', HTTPS_PROXY: 'p:2' });

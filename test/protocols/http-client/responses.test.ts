@@ -1,7 +1,7 @@
 /** What comes back, and what is made of it. */
 import { expect } from 'chai';
 import sinon from 'sinon';
-import { type Failure, setUnhandledFailureHandler } from '../../../src/deferred/index.ts';
+import { Deferred, type Failure, setUnhandledFailureHandler } from '../../../src/deferred/index.ts';
 import {
   BodyTooLongError,
   ClientStateError,
@@ -322,6 +322,21 @@ describe('An upgrade', () => {
     const asked = memory.agent.request('GET', 'http://host/', headers);
     memory.connection.say(switching.replace('websocket', 'h2c'));
     failureResultOf(asked, ResponseFailed);
+  });
+
+  it('before the request is complete is refused', () => {
+    const memory = new Memory();
+    const body = {
+      length: 10,
+      startProducing: () => new Deferred<void>(),
+      pauseProducing() {},
+      resumeProducing() {},
+      stopProducing() {},
+    };
+    const asked = memory.agent.request('POST', 'http://host/', headers, body);
+    memory.connection.say(switching);
+    failureResultOf(asked, ResponseFailed);
+    expect(memory.connection.aborted).to.equal(true);
   });
 
   it('that is declined leaves an ordinary response, and a connection to use again', () => {

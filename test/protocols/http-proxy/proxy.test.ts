@@ -417,6 +417,8 @@ describe('ReverseProxyResource', function () {
       const answer = await server.ask('GET /');
       expectPage(answer, 503);
       expect(fieldsOf(answer)['retry-after']).to.equal('10');
+      // How many there are is not the backend's fault.
+      expect(server.proxy.backends[0]?.fails).to.equal(0);
       first.destroy();
     });
 
@@ -432,6 +434,7 @@ describe('ReverseProxyResource', function () {
         const answer = await proxy().ask('GET /');
         expect(answer).to.contain('abc');
         expect(answer).to.not.match(/0\r\n\r\n$/);
+        expect(server.proxy.backends[0]?.fails).to.equal(1);
         await server.stop();
       }
     });
@@ -623,6 +626,14 @@ describe('ReverseProxyResource', function () {
       await proxy().raw(`${lines.join('\r\n')}\r\n\r\n`);
       expect(backend.asked[0]).to.match(/^GET /);
       expect(backend.asked[0]).to.not.match(/upgrade|h2c|settings/i);
+    });
+
+    it('by another protocol behind a body', async () => {
+      const fields = ['Content-Length: 3', 'Upgrade: websocket'];
+      const lines = ['POST / HTTP/1.1', 'Host: a', 'Connection: Upgrade, close', ...fields];
+      await proxy().raw(`${lines.join('\r\n')}\r\n\r\nabc`);
+      expect(backend.asked[0]?.endsWith('abc')).to.equal(true);
+      expect(backend.asked[0]).to.not.match(/upgrade|websocket/i);
     });
 
     const attempts: Record<string, string> = {

@@ -1,4 +1,12 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import {
+  createReadStream,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -280,6 +288,26 @@ describe('The access log', () => {
       expect(clock.getDelayedCalls()).to.deep.equal([]);
       await file.close();
       expect(readFileSync(path, 'utf8')).to.equal(line.repeat(33));
+    });
+
+    it('drops lines rather than keep them all while the disk does not keep up, and says so', async function () {
+      if (process.platform === 'win32') this.skip();
+      const path = join(folder, 'pipe');
+      execFileSync('mkfifo', [path]);
+      const said: string[] = [];
+      const observer = setLogObserver(({ message }) => said.push(message));
+      const file = new AccessLogFile(path, new Clock());
+      // Nobody reads it, and so it cannot even be opened.
+      const line = `${'x'.repeat(1_048_575)}\n`;
+      for (let n = 0; n < 8; n += 1) file.write(line);
+      setLogObserver(observer);
+      const closed = file.close();
+      let length = 0;
+      for await (const chunk of createReadStream(path)) length += (chunk as Buffer).length;
+      await closed;
+      expect(length).to.equal(4 * 1_048_576);
+      expect(said).to.have.length(4);
+      expect(said[0]).to.match(/cannot keep up/);
     });
 
     it('says what goes wrong, and tries anew with the next lines', async () => {

@@ -271,6 +271,14 @@ for i in range(3): print(o.open('http://127.0.0.1:${at}/private/x', timeout=10).
       expect(challenges[0]).to.match(/, stale=true$/);
     });
 
+    it('takes no nonce that was made in the future: a clock that was set back has made it', async () => {
+      const [at, challenge] = await challenged();
+      now -= 1;
+      const { status, challenges } = await get(at, '/private/', answer(challenge));
+      expect(status).to.equal(401);
+      expect(challenges[0]).to.match(/, stale=true$/);
+    });
+
     it('takes none that it has forgotten', async () => {
       const [at, first] = await challenged();
       await get(at, '/private/', answer(first));

@@ -76,6 +76,105 @@ describe('HTTPChannel and time', () => {
     expect(connection.transport.writeDisconnecting).to.equal(true);
   });
 
+  it('counts requestTimeout from the first byte of the head', () => {
+    const connection = new Connection(hello, { requestTimeout: 100, minBodyRate: 0 });
+    connection.receive('POST / HTTP/1.1\r\nHost: a\r\n');
+    connection.clock.advance(20);
+    connection.receive('Content-Length: 10\r\n\r\n');
+    connection.clock.advance(79.9);
+    expect(connection.said()).to.equal('');
+    connection.clock.advance(0.4);
+    expect(answersIn(connection.said())[0]?.code).to.equal(408);
+  });
+
+  it('counts requestTimeout anew for each request of a connection', () => {
+    const connection = new Connection(hello, { requestTimeout: 10, minBodyRate: 0 });
+    for (let round = 0; round < 3; round += 1) {
+      connection.receive(post('/', 'abc').slice(0, -1));
+      connection.clock.advance(8);
+      connection.receive('c');
+      expect(answersIn(connection.said())[0]?.code).to.equal(200);
+    }
+  });
+
+  it('tells who reads a body, and renders nothing twice, when it takes too long', async () => {
+    for (const begins of [false, true]) {
+      let renders = 0;
+      let error: unknown;
+      const connection = new Connection(
+        leaf(
+          (request) => {
+            renders += 1;
+            if (begins) request.write('so far');
+            (request as unknown as Request<RequestBody>).content.bytes(100).catch((thrown) => {
+              error = thrown;
+            });
+            return NOT_DONE_YET;
+          },
+          { streamsBody: true },
+        ),
+        { requestTimeout: 10 },
+      );
+      connection.receive(post('/', 'x'.repeat(50)).slice(0, -10));
+      connection.clock.advance(10.3);
+      connection.receive(`${'x'.repeat(10)}${get('/')}`);
+      await new Promise(setImmediate);
+      expect(error).to.include({ status: 408 });
+      expect(renders).to.equal(1);
+      expect(connection.transport.disconnected).to.equal(begins);
+    }
+  });
+
+  it('lets a last answer have writeTimeout seconds to leave, if that is longer than abortTimeout', () => {
+    const options = { writeTimeout: 60, abortTimeout: 15 };
+    const connection = new Connection(hello, options).receive(get('/', 'Connection: close'));
+    expect(connection.transport.disconnecting).to.equal(true);
+    connection.clock.advance(59.9);
+    expect(connection.transport.disconnected).to.equal(false);
+    connection.clock.advance(0.4);
+    expect(connection.transport.disconnected).to.equal(true);
+  });
+
+  it('reads again when it closes, to hear when the client does', () => {
+    const waiting: Request[] = [];
+    const connection = new Connection(
+      leaf((request) => {
+        waiting.push(request);
+        return NOT_DONE_YET;
+      }),
+      { maxReadAhead: 10 },
+    ).receive(get('/', 'Connection: close') + get('/2'));
+    expect(connection.transport.producerState).to.equal('paused');
+    waiting[0]?.finish();
+    expect(connection.transport.writeDisconnecting).to.equal(true);
+    expect(connection.transport.producerState).to.equal('producing');
+  });
+
+  it('lets a client that is asked for each piece have writeTimeout seconds for it', () => {
+    const pieces = ['one', 'two', 'three'];
+    const connection = new Connection(
+      leaf((request) => {
+        const producer = {
+          resumeProducing(): void {
+            request.write(pieces.shift() ?? '');
+          },
+          stopProducing() {},
+        };
+        request.registerProducer(producer, false);
+        return NOT_DONE_YET;
+      }),
+      { writeTimeout: 60 },
+    ).receive(get('/'));
+    const ask = (): unknown => connection.transport.producer?.resumeProducing();
+    for (let round = 0; round < 2; round += 1) {
+      ask();
+      connection.clock.advance(50);
+    }
+    expect(connection.transport.disconnected).to.equal(false);
+    connection.clock.advance(10.3);
+    expect(connection.transport.disconnected).to.equal(true);
+  });
+
   it('wants minBodyRate bytes a second on average, once bodyRateGrace seconds are over', () => {
     const begin = (): Connection =>
       new Connection(hello, { minBodyRate: 240, bodyRateGrace: 5 }).receive(

@@ -5,6 +5,7 @@ import {
   NOT_DONE_YET,
   type Request,
   type RequestBody,
+  RequestStateError,
   Resource,
 } from '../../../src/protocols/http/index.ts';
 import { Protocol } from '../../../src/protocols/index.ts';
@@ -324,6 +325,19 @@ describe('HTTPChannel', () => {
       const answers = answersIn(connection.said());
       expect(answers.map(({ code }) => code)).to.deep.equal([413, 200]);
       expect(connection.ending).to.equal(false);
+    });
+
+    it('goes on after a refused body of just maxDiscardedLength, and not after one of a byte more', () => {
+      for (const [length, ends] of [
+        [1000, false],
+        [1001, true],
+      ] as const) {
+        const options = { maxContentLength: 10, maxDiscardedLength: 1000 };
+        const connection = new Connection(new Echo(), options);
+        connection.receive(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${length}\r\n\r\n`);
+        expect(answersIn(connection.said())[0]?.code).to.equal(413);
+        expect(connection.ending, String(length)).to.equal(ends);
+      }
     });
 
     it('closes after a refused body that is longer than maxDiscardedLength', () => {
@@ -731,6 +745,48 @@ describe('HTTPChannel', () => {
       expect(other.got.join('')).to.equal('x'.repeat(100));
       expect(connection.transport.producerState).to.equal('producing');
       expect(connection.clock.getDelayedCalls()).to.deep.equal([]);
+    });
+
+    it('let the other protocol say goodbye when the server stops, if it has one', () => {
+      class Polite extends Other {
+        drain(): void {
+          this.transport.write('goodbye');
+        }
+      }
+      for (const other of [new Other(), new Polite()]) {
+        const connection = new Connection(
+          leaf((request) => {
+            request.upgradeTo('other/1', other);
+            return NOT_DONE_YET;
+          }),
+        ).receive(ASK);
+        connection.site.drain();
+        const isPolite = other instanceof Polite;
+        expect(connection.said().endsWith('goodbye')).to.equal(isPolite);
+        expect(connection.transport.disconnecting).to.equal(!isPolite);
+        connection.lose();
+      }
+    });
+
+    it('are not to be had in the middle of a body', () => {
+      const waiting: Request[] = [];
+      const connection = new Connection(
+        leaf(
+          (request) => {
+            waiting.push(request);
+            return NOT_DONE_YET;
+          },
+          { streamsBody: true },
+        ),
+      ).receive(post('/', 'abc', 'Connection: upgrade', 'Upgrade: other/1').slice(0, -1));
+      const other = new Other();
+      const upgrade = (): unknown => waiting[0]?.upgradeTo('other/1', other);
+      expect(upgrade).to.throw(RequestStateError, 'body');
+      expect(connection.said()).to.equal('');
+      connection.receive('c');
+      upgrade();
+      connection.receive('more');
+      expect(other.got).to.deep.equal(['more']);
     });
 
     it('are not to be had from a client that did not ask', () => {

@@ -57,6 +57,14 @@ describe('formatCookie()', () => {
 });
 
 describe('parseCookies()', () => {
+  it('looks at 300 of them, in however many lines', () => {
+    const line = (from: number): string =>
+      Array.from({ length: 200 }, (_, at) => `n${from + at}=v`).join('; ');
+    const names = Object.keys(parseCookies([line(0), line(200), line(400)]));
+    expect(names).to.have.length(300);
+    expect(names.at(-1)).to.equal('n299');
+  });
+
   it('takes names and values as they come, the later of two by one name', () => {
     expect({ ...parseCookies(['a=1; b=2;c=; d="q"; a=3', 'e=x=y']) }).to.deep.equal({
       a: '3',

@@ -242,6 +242,55 @@ describe('Request.upgradeTo() to a client that does not read', () => {
   });
 });
 
+describe('HTTPChannel and a resource that is found later', () => {
+  it('does not ask it when the client has gone', async () => {
+    for (const streamsBody of [false, true]) {
+      let renders = 0;
+      const found = leaf(
+        () => {
+          renders += 1;
+          return 'x';
+        },
+        { streamsBody },
+      );
+      let find = (_: IResource): void => {};
+      const finding = new Promise<IResource>((resolve) => {
+        find = resolve;
+      });
+      const root = Object.assign(new Resource(), { getChild: () => finding });
+      const connection = new Connection(root).receive(post('/x', 'abc'));
+      connection.lose();
+      find(found);
+      await turns(10);
+      expect(renders, String(streamsBody)).to.equal(0);
+      expect(connection.said()).to.equal('');
+    }
+  });
+});
+
+describe('Request.registerProducer() and what is asked for', () => {
+  it('asks a producer for more when all of a large piece has gone, and not before', () => {
+    const waiting = new Waiting();
+    const connection = new Connection(waiting).receive(get('/later'));
+    const [request] = waiting.requests;
+    let asked = 0;
+    const producer = {
+      resumeProducing(): void {
+        asked += 1;
+        request?.write(Buffer.alloc(300_000, 'x'));
+      },
+      stopProducing() {},
+    };
+    request?.registerProducer(producer, false);
+    const asks: number[] = [];
+    for (let turn = 0; turn < 6; turn += 1) {
+      connection.transport.producer?.resumeProducing();
+      asks.push(asked);
+    }
+    expect(asks).to.deep.equal([1, 1, 1, 1, 2, 2]);
+  });
+});
+
 describe('HTTPChannel and a body that nobody wanted', () => {
   it('does not answer a second time when the client ends in its midst', async () => {
     const waiting = new Waiting();

@@ -133,6 +133,17 @@ describe('Manhole', () => {
     expect(shown()).to.match(/^Uncaught TypeError: no\n/);
   });
 
+  it('keeps 64 KiB of what is typed meanwhile, and no more', async () => {
+    type('await 0\r');
+    session.dataReceived(Buffer.from('1 + 1\r'));
+    session.dataReceived(Buffer.alloc(65_536, '2'));
+    session.dataReceived(Buffer.from('1 + 2\r'));
+    await turns();
+    const text = shown();
+    expect(text).to.equal('0\n> 2\n> 3\n> ');
+    expect(text).to.not.include('222');
+  });
+
   it('^C stops waiting, and drops what was typed meanwhile', async () => {
     let resolve: (value: unknown) => void = () => {};
     begin({ namespace: { wait: () => new Promise((done) => (resolve = done)) } });

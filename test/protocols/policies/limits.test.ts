@@ -98,6 +98,19 @@ describe('Limits on connections', () => {
       expect(factory.buildProtocol(PEER)).to.equal(null);
     });
 
+    it('counts one that is lost once, even if it is told so twice', () => {
+      const factory = new LimitTotalConnectionsFactory(quiet(), {
+        connectionLimit: 0,
+        overflowProtocol: () => new Busy(),
+        overflowLimit: 1,
+      });
+      const over = made(factory.buildProtocol(PEER));
+      over.connectionLost(DONE);
+      over.connectionLost(DONE);
+      made(factory.buildProtocol(PEER));
+      expect(factory.buildProtocol(PEER)).to.equal(null);
+    });
+
     it('does not let those that overflow keep others out', () => {
       const factory = new LimitTotalConnectionsFactory(quiet(), {
         connectionLimit: 1,
@@ -196,7 +209,18 @@ describe('Limits on connections', () => {
         factory.buildProtocol(addr);
         return [addr, made(factory.buildProtocol(addr))] as const;
       });
-      for (const [, protocol] of connections) protocol.connectionLost(DONE);
+      const forgotten = new Set<unknown>();
+      const { delete: forget } = Map.prototype;
+      Map.prototype.delete = function (this: Map<unknown, unknown>, key: unknown): boolean {
+        forgotten.add(key);
+        return forget.call(this, key);
+      };
+      try {
+        for (const [, protocol] of connections) protocol.connectionLost(DONE);
+      } finally {
+        Map.prototype.delete = forget;
+      }
+      for (const [{ host }] of connections) expect([...forgotten]).to.include(host);
       for (const [addr] of connections) expect(factory.countOf(addr)).to.equal(0);
     });
 

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { Failure, setUnhandledFailureHandler } from '../../../src/deferred/index.ts';
-import { Factory, Protocol } from '../../../src/protocols/index.ts';
+import { Factory, LineReceiver, Protocol } from '../../../src/protocols/index.ts';
 import {
   ThrottlingFactory,
   type ThrottlingOptions,
@@ -200,6 +200,26 @@ describe('ThrottlingFactory', () => {
       wrapper.connectionLost(DONE);
       expect([inner.bytes, inner.calls]).to.deep.equal([300, ['ConnectionDone']]);
       expect(clock.getDelayedCalls()).to.deep.equal([]);
+    });
+
+    it('delivers it to a protocol that hears nothing of a connection that is closing', () => {
+      const lines: string[] = [];
+      class Lines extends LineReceiver {
+        override lineReceived(line: Buffer): void {
+          lines.push(line.toString());
+        }
+      }
+      const inner = Factory.forProtocol(Lines);
+      inner.noisy = false;
+      const factory = new ThrottlingFactory(inner, { clock, readLimit: 10 });
+      const transport = new StringTransport({ lenient: true });
+      const wrapper = factory.buildProtocol(transport.getPeer());
+      wrapper?.makeConnection(transport);
+      wrapper?.dataReceived(Buffer.from('one\r\ntwo\r\n'.repeat(5)));
+      // So it is when the peer has ended its side.
+      transport.disconnecting = true;
+      wrapper?.connectionLost(DONE);
+      expect(lines).to.have.length(10);
     });
 
     it('drops what is held when the protocol closes, and goes on reading', () => {
@@ -422,6 +442,22 @@ describe('ThrottlingFactory', () => {
       pump.flush();
       expect([pieces, client.bytes]).to.deep.equal([20, 2000]);
       expect(client.calls).to.deep.equal(['ConnectionDone']);
+    });
+
+    it('pauses a producer at once that comes when much waits already', () => {
+      const transport = new StringTransport({ lenient: true });
+      const [wrapper] = connect(factoryOf(Counting, { writeLimit: 10_000 }), transport);
+      wrapper.write(Buffer.alloc(80_000));
+      const calls: string[] = [];
+      const producer: PushProducer = {
+        pauseProducing: () => calls.push('pause'),
+        resumeProducing: () => calls.push('resume'),
+        stopProducing: () => calls.push('stop'),
+      };
+      wrapper.registerProducer(producer, true);
+      expect(calls).to.deep.equal(['pause']);
+      clock.advance(10);
+      expect(calls).to.deep.equal(['pause', 'resume']);
     });
 
     it('pauses a producer for the transport as well as for the rate', () => {

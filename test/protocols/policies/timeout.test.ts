@@ -265,4 +265,30 @@ describe('TimeoutFactory', () => {
     clock.advance(10);
     expect(transport.value().toString()).to.equal('Are you there?Are you there?');
   });
+
+  it('aborts a connection whose timeoutFunc() fails, at once or later, and reports it', async () => {
+    const reports: string[] = [];
+    const restore = setUnhandledFailureHandler((failure) =>
+      reports.push(failure.getErrorMessage()),
+    );
+    try {
+      for (const timeoutFunc of [
+        () => {
+          throw new Error('at once');
+        },
+        () => Promise.reject(new Error('later')),
+      ]) {
+        transport = new StringTransport();
+        const timed = connect(10);
+        timed.timeoutFunc = timeoutFunc;
+        clock.advance(10);
+        await Promise.resolve();
+        await Promise.resolve();
+        expect(transport.disconnected).to.equal(true);
+      }
+      expect(reports).to.deep.equal(['at once', 'later']);
+    } finally {
+      setUnhandledFailureHandler(restore);
+    }
+  });
 });

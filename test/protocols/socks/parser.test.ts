@@ -180,6 +180,24 @@ describe('SOCKSServerParser', () => {
       4,
     ],
     [
+      'a name with a space',
+      Buffer.concat([encodeGreeting([0]), Buffer.from('\x05\x01\x00\x03\x03a b\x00\x50')]),
+      4,
+    ],
+    [
+      'a name with DEL',
+      Buffer.concat([encodeGreeting([0]), Buffer.from('\x05\x01\x00\x03\x03a\x7fb\x00\x50')]),
+      4,
+    ],
+    [
+      'a name that is no UTF-8',
+      Buffer.concat([
+        encodeGreeting([0]),
+        Buffer.from('\x05\x01\x00\x03\x03a\xffb\x00\x50', 'latin1'),
+      ]),
+      4,
+    ],
+    [
       'a user id without an end',
       Buffer.concat([Buffer.from([4, 1, 0, 80, 1, 2, 3, 4]), Buffer.alloc(256, 'a')]),
       undefined,

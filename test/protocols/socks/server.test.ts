@@ -257,6 +257,16 @@ describe('SOCKSServerFactory', () => {
     expect(world.reactor.tcpClients.map(([host]) => host)).to.deep.equal([PUBLIC]);
   });
 
+  it('looks at the first 16 addresses of a name, and no more', () => {
+    const judged: string[] = [];
+    const world = new World({ rule: ({ address }) => judged.push(address) > 16 });
+    const many = Array.from({ length: 20 }, (_, i) => `93.184.216.${i + 1}`);
+    world.reactor.hosts.set('many.example', many);
+    world.say(OPEN, request('many.example'));
+    expect(judged).to.deep.equal(many.slice(0, 16));
+    expect(world.told()).to.equal('050005020001000000000000');
+  });
+
   it('does not connect to its own address, unless it is allowed', () => {
     const own = new IPv4Address('TCP', '198.41.0.4', 1080);
     const target: SOCKSTarget = {
@@ -324,6 +334,14 @@ describe('SOCKSServerFactory', () => {
     answer.callback(false);
     world.pump();
     expect(world.told()).to.equal('050005020001000000000000');
+  });
+
+  it('takes nothing but true for a yes', () => {
+    for (const verdict of ['no', 1, {}, undefined, null, false, true]) {
+      const world = new World({ rule: () => verdict as boolean });
+      world.say(OPEN, request('example.org'));
+      expect(world.reactor.tcpClients.length, String(verdict)).to.equal(verdict === true ? 1 : 0);
+    }
   });
 
   it('reports a rule that throws, and refuses', () => {

@@ -142,6 +142,21 @@ describe('UDPAssociation', () => {
     expect(port(0).written.length).to.equal(before + 1);
   });
 
+  it('forgets a target that was asked for twice at once like any other', () => {
+    for (const word of ['one', 'two']) say('first.example', word);
+    expect(asked).to.have.length(2);
+    allow();
+    allow();
+    expect(sent(1)).to.have.length(2);
+    for (let i = 0; i < 256; i += 1) {
+      say(`${i}.example`, 'x');
+      allow([`198.51.100.${i}`]);
+    }
+    receive(1, Buffer.from('answer'), [ADDRESS, 53]);
+    receive(1, Buffer.from('answer'), ['198.51.100.0', 53]);
+    expect(port(0).written).to.have.length(1);
+  });
+
   it('loses what goes to a family that the system has not got', () => {
     const { listenUDP } = reactor;
     reactor.listenUDP = (...args) => {

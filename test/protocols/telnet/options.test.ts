@@ -143,9 +143,11 @@ for (const [side, on, off, yes, no, who] of SIDES) {
       const { negotiator } = host;
       const first = negotiator.ask(side, 1, true);
       const second = negotiator.ask(side, 1, false);
-      expect(failureResultOf(negotiator.ask(side, 1, true)).value).to.be.instanceOf(
-        AlreadyNegotiating,
-      );
+      for (const again of [true, false]) {
+        expect(failureResultOf(negotiator.ask(side, 1, again)).value).to.be.instanceOf(
+          AlreadyNegotiating,
+        );
+      }
       expect(host.news()).to.equal(`${on} 1`);
       negotiator.hear(yes, 1);
       expect(host.news()).to.equal(`+${who} 1, ${off} 1`);

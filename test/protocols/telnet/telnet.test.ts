@@ -169,6 +169,9 @@ describe('TelnetTransport', () => {
     server.dataReceived(five);
     expect(transport.disconnecting).to.equal(false);
     clock.advance(1);
+    server.dataReceived(five);
+    expect(transport.disconnecting).to.equal(false);
+    clock.advance(1);
     server.dataReceived(Buffer.concat([five, bytes('\xff\xfa\x63\xff\xf0after')]));
     expect(transport.disconnected).to.equal(true);
     expect(inner.heard).to.not.include('after');
@@ -355,8 +358,9 @@ describe('TelnetBootstrapProtocol', () => {
   it('ignores a size or a type that makes no sense', () => {
     server.dataReceived(bytes('\xff\xfa\x1f\0\x50\0\xff\xf0\xff\xfa\x18\0\x1b[31m\xff\xf0'));
     server.dataReceived(bytes(`\xff\xfa\x18\0${'x'.repeat(41)}\xff\xf0\xff\xfa\x18\xff\xf0`));
+    server.dataReceived(bytes('\xff\xfa\x1f\0\x50\0\x18\0\xff\xf0'));
     expect(heard).to.deep.equal([]);
-    expect(messages('debug')).to.have.length(4);
+    expect(messages('debug')).to.have.length(5);
   });
 
   it('makes characters of commands that stand for them', () => {
@@ -520,6 +524,23 @@ describe('AuthenticatingTelnetProtocol', () => {
     expect(messages('warn')).to.deep.equal([
       'Login from 192.168.1.1:54321 ended: 11 bytes were typed ahead',
     ]);
+  });
+
+  it('counts anew what is typed ahead of each check', () => {
+    begin({ maxTypedAhead: 100 });
+    for (let attempt = 0; attempt < 2; attempt += 1) {
+      type('ann\r\nwrong\r\n');
+      type('\n'.repeat(80));
+      expect(transport.disconnected).to.equal(false);
+      clock.advance(2);
+    }
+  });
+
+  it('gives an avatar that closes at once nothing of what came behind the password', () => {
+    inner.connectionMade = () => inner.transport.loseConnection();
+    type('ann\r\nse cret\r\nmore\r\n');
+    expect(inner.heard).to.deep.equal([]);
+    expect(transport.disconnecting).to.equal(true);
   });
 
   it('counts no time against whoever waits for a gate', () => {

@@ -99,6 +99,17 @@ describe('permessage-deflate', () => {
         expect(end.protocol.heard, answer).to.deep.equal(good ? ['made'] : []);
         if (good) expect(end.protocol.transport.compressed).to.equal(true);
       }
+      for (const [bits, good] of [
+        ['; server_max_window_bits=11', true],
+        ['; server_max_window_bits=13', false],
+        ['', false],
+      ] as const) {
+        const end = clientEnd({ compression: { windowBits: 12 } }, null);
+        end.answer(
+          `HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: PROOF\r\nSec-WebSocket-Extensions: ${FORGETFUL}${bits}\r\n\r\n`,
+        );
+        expect(end.protocol.heard, bits).to.deep.equal(good ? ['made'] : []);
+      }
       const declined = clientEnd({ compression: true });
       expect(declined.protocol.transport.compressed).to.equal(false);
     });
@@ -182,6 +193,19 @@ describe('permessage-deflate', () => {
         const end = server(true, OFFER, { maxMessageLength: 1000 });
         end.receive(compressed(flushed(Buffer.alloc(size)), 2));
         expect(end.protocol.heard.length, String(size)).to.equal(good ? 2 : 1);
+      }
+    });
+
+    it('exactly as much where it ends and begins again', () => {
+      for (const [size, good] of [
+        [999, true],
+        [1000, false],
+      ] as const) {
+        const end = server(true, OFFER, { maxMessageLength: 1000 });
+        const parts = [deflateRawSync(Buffer.alloc(size)), flushed(Buffer.alloc(1))];
+        end.receive(compressed(Buffer.concat(parts), 2));
+        expect(end.protocol.heard.length, String(size)).to.equal(good ? 2 : 1);
+        if (!good) expect(end.said()[0]).to.match(/^close 1009/);
       }
     });
 

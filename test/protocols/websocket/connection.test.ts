@@ -557,6 +557,14 @@ describe('A WebSocket', () => {
       expect(end.said()).to.deep.equal(['pong only']);
     });
 
+    it('leaves nothing in the clock when its goodbye is too much', () => {
+      const end = serverEnd({ maxBuffered: 1 });
+      stall(end);
+      end.protocol.transport.close();
+      expect(end.transport.disconnected).to.equal(true);
+      expect(end.clock.getDelayedCalls()).to.deep.equal([]);
+    });
+
     it('says goodbye behind what waits', () => {
       const end = serverEnd();
       stall(end);
@@ -668,6 +676,22 @@ describe('A WebSocket', () => {
       end.protocol.transport.resumeProducing();
       end.clock.advance(0);
       expect(end.clock.getDelayedCalls()).to.deep.equal([]);
+    });
+
+    it('still hears the end when it has failed meanwhile', async () => {
+      const end = serverEnd();
+      const reported: unknown[] = [];
+      const before = setUnhandledFailureHandler((failure) => reported.push(failure.value));
+      end.protocol.onMessage = () => {
+        end.protocol.transport.pauseProducing();
+        return Promise.reject(new Error('broken'));
+      };
+      end.receive(text('x'));
+      expect(end.transport.producerState).to.equal('paused');
+      await new Promise(setImmediate);
+      setUnhandledFailureHandler(before);
+      expect(end.said()).to.deep.equal(['close 1011 Internal error']);
+      expect([end.transport.producerState, reported.length]).to.deep.equal(['producing', 1]);
     });
 
     it('still hears the goodbye once it has said its own', () => {

@@ -10,9 +10,14 @@ import {
   WebSocketResource,
   type WebSocketResourceOptions,
 } from '../../../src/protocols/websocket/index.ts';
-import { MemoryReactorClock } from '../../../src/reactor/index.ts';
+import {
+  type EndpointFactory,
+  type IProtocol,
+  MemoryReactorClock,
+  type StreamClientEndpoint,
+} from '../../../src/reactor/index.ts';
 import { answersIn, Connection, get, type Parsed } from '../http/serving-memory.ts';
-import { Clock, failureResultOf } from '../support.ts';
+import { Clock, failureResultOf, StringTransport } from '../support.ts';
 import { frame, text } from './support.ts';
 import { clientEnd, proofOf, Recorder, SAMPLE_KEY, serverEnd, upgrade } from './world.ts';
 
@@ -293,6 +298,7 @@ describe('WebSocketClientFactory', () => {
     'a wrong proof': `${ANSWER.replace('PROOF', 'AAAAAAAAAAAAAAAAAAAAAAAAAAA=')}\r\n`,
     'no Upgrade': `${ANSWER.replace('Upgrade: websocket\r\n', '')}\r\n`,
     'no Connection': `${ANSWER.replace('Connection: Upgrade\r\n', '')}\r\n`,
+    'two fields Upgrade': `${ANSWER}Upgrade: websocket\r\n\r\n`,
     'an upgrade to something else': `${ANSWER.replace(': websocket', ': h2c')}\r\n`,
     'a subprotocol that was not offered': `${ANSWER}Sec-WebSocket-Protocol: x\r\n\r\n`,
     'two subprotocols': `${ANSWER}Sec-WebSocket-Protocol: a\r\nSec-WebSocket-Protocol: a\r\n\r\n`,
@@ -314,6 +320,30 @@ describe('WebSocketClientFactory', () => {
       expect(end.clock.getDelayedCalls()).to.deep.equal([]);
     });
   }
+
+  it('reports a handshakeDone() that throws, and breaks the connection off', () => {
+    const reported: string[] = [];
+    const before = setUnhandledFailureHandler((failure) => reported.push(String(failure.value)));
+    try {
+      class Broken extends WebSocketClientFactory<Recorder> {
+        override handshakeDone(): void {
+          throw new Error('broken');
+        }
+      }
+      const clock = new Clock();
+      const factory = new Broken('ws://example.org/', Recorder, { reactor: clock });
+      const transport = new StringTransport();
+      const protocol = factory.buildProtocol(transport.getPeer());
+      protocol?.makeConnection(transport);
+      const key = /Sec-WebSocket-Key: (.*)\r/.exec(`${transport.value()}`)?.[1] ?? '';
+      protocol?.dataReceived(Buffer.from(`${ANSWER.replace('PROOF', proofOf(key))}\r\n`));
+      expect(reported).to.deep.equal(['Error: broken']);
+      expect(transport.disconnected).to.equal(true);
+      expect(clock.getDelayedCalls()).to.deep.equal([]);
+    } finally {
+      setUnhandledFailureHandler(before);
+    }
+  });
 
   it('tells the status and the fields of an answer that refuses', () => {
     const end = clientEnd(
@@ -371,6 +401,21 @@ describe('connectWebSocket()', () => {
     reactor.advance(3);
     expect(failureResultOf(result).value).to.be.instanceOf(Error);
     expect(reactor.getDelayedCalls()).to.deep.equal([]);
+  });
+
+  it('takes no connection that comes after it was given up', () => {
+    const factories: EndpointFactory<IProtocol>[] = [];
+    const endpoint: StreamClientEndpoint = {
+      connect: <P extends IProtocol>(factory: EndpointFactory<P>) => {
+        factories.push(factory);
+        return new Deferred<P>();
+      },
+    };
+    const reactor = new MemoryReactorClock();
+    const result = connectWebSocket('ws://x/', Recorder, { reactor, endpoint });
+    result.cancel();
+    expect(failureResultOf(result).value).to.have.property('name', 'CancelledError');
+    expect(factories[0]?.buildProtocol(new StringTransport().getPeer())).to.equal(null);
   });
 
   it('gives the protocol over an endpoint of your own', () => {

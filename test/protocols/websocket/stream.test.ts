@@ -68,6 +68,13 @@ describe('WebSocketStream', () => {
       thrown = error;
     }
     expect(got).to.deep.equal(['a']);
+    const [other] = connected();
+    const iterator = other[Symbol.asyncIterator]();
+    const [first, second] = [iterator.next(), iterator.next()];
+    other.connectionLost(new Failure(new WebSocketLost('gone')));
+    expect(await first.catch((error: Error) => error.message)).to.equal('gone');
+    expect((await second).done).to.equal(true);
+    expect((await iterator.next()).done).to.equal(true);
     expect(thrown).to.be.instanceOf(WebSocketLost);
   });
 

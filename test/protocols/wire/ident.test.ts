@@ -104,6 +104,16 @@ describe('IdentServer', () => {
     ]);
   });
 
+  it('says nothing any more to whoever is gone when the answer is there', async () => {
+    const server = connect(new Known());
+    server.dataReceived(Buffer.from('4,1\r\n'));
+    transport.connected = false;
+    server.connectionLost(new Failure(new ConnectionDone()));
+    for (let i = 0; i < 3; i++) await turns();
+    expect(transport.value()).to.have.length(0);
+    expect(transport.producerState).to.equal('paused');
+  });
+
   it('closes after too many questions, too long a one, and none', () => {
     const many = connect(new Known());
     many.maxQuestions = 2;

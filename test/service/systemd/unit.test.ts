@@ -55,6 +55,21 @@ describe('serviceUnit()', () => {
     );
   });
 
+  it('keeps systemd from putting anything in place of what is there', () => {
+    const unit = serviceUnit({
+      ...PLAIN,
+      command: ['/bin/x', '$HOME', '$(HOME)/a', '%h', 'a %h', '100%'],
+      environment: { A: '%h $B' },
+      directory: '/srv/%h',
+      writable: ['/var/%h'],
+    });
+    expect(unit).to.include('ExecStart=/bin/x "$$HOME" "$$(HOME)/a" "%%h" "a %%h" "100%%"\n');
+    // In the value of a variable, a dollar sign is one.
+    expect(unit).to.include('Environment="A=%%h $B"\n');
+    expect(unit).to.include('WorkingDirectory=/srv/%%h\n').and.to.include('"-/var/%%h"');
+    expect(unit.replaceAll('%%', '')).to.not.include('%h');
+  });
+
   it('keeps what it was made with', () => {
     expect(setupIn(serviceUnit(PLAIN))).to.deep.equal(PLAIN.setup);
     expect(setupIn('[Unit]\n')).to.equal(null);

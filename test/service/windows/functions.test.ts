@@ -519,6 +519,19 @@ describe('functions for services', () => {
       expect(successResultOf(restart).state).to.be.oneOf(['start-pending', 'running']);
     });
 
+    it('with dependents starts each after what it depends on', () => {
+      install({ name: 'base' });
+      install({ name: 'middle', dependencies: ['base'] });
+      install({ name: 'top', dependencies: ['middle'] });
+      running('top');
+      const restart = restartService('base', [], { ...how, dependents: true });
+      clock.pump(Array.from({ length: 40 }, () => 0.1));
+      expect(successResultOf(restart).state).to.equal('running');
+      expect(['middle', 'top'].map((name) => state(name))).to.deep.equal(['running', 'running']);
+      const stopped = scm.events.filter(({ id, code }) => id === 7000 || code === 1056);
+      expect(stopped).to.deep.equal([]);
+    });
+
     it('with dependents starts those again that it has stopped, and no others', () => {
       install({ name: 'base' });
       install({ name: 'one', dependencies: ['base'] });

@@ -387,6 +387,22 @@ describe('ServiceHost', () => {
       expect(scm.history('echo').filter(({ state }) => state === 'stopped')).to.have.length(1);
     });
 
+    it('nor does what comes before the report, when that is done only then', () => {
+      const closed = new Deferred<void>();
+      more = { beforeStopped: () => closed, exit: (code) => void exits.push(code) };
+      start();
+      send('stop');
+      clock.advance(0);
+      clock.advance(60);
+      const before = [...written];
+      closed.callback();
+      soon();
+      expect(exits).to.deep.equal([1053]);
+      expect(written).to.deep.equal(before);
+      expect(scm.history('echo').filter(({ state }) => state === 'stopped')).to.have.length(1);
+      expect(clock.getDelayedCalls()).to.deep.equal([]);
+    });
+
     it('does not wait for ever for the manager to take the last report', () => {
       start();
       const process = scm.processOf('echo');

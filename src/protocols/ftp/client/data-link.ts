@@ -3,6 +3,8 @@ import { Deferred, Failure } from '../../../deferred/index.ts';
 import {
   ConnectionDone,
   ConnectionLost,
+  type Consumer,
+  type Data,
   type IProtocol,
   logEvent,
   type PullProducer,
@@ -12,7 +14,8 @@ import {
   type Transport,
 } from '../../../reactor/index.ts';
 import { connectionDone, Protocol } from '../../protocol.ts';
-import { UnexpectedData } from './errors.ts';
+import { compressor, decompressor, ZlibPipe } from '../mode-z.ts';
+import { DataConnectionFailed, UnexpectedData } from './errors.ts';
 
 /** How a data connection is put under TLS: the client begins, whoever has connected to whom (RFC 4217, 7). */
 export interface LinkTLS {
@@ -26,15 +29,22 @@ export interface LinkTLS {
 export class DataLink extends Protocol implements PushProducer {
   /** Fires once the connection is over. */
   readonly closed: Deferred<void> = new Deferred();
-  /** What came or went so far, in bytes. */
+  /** What came or went so far, in bytes: before it is compressed, and after it was. */
   bytes = 0;
   readonly #tls: LinkTLS | null;
   readonly #target: IProtocol | null;
   readonly #moved: (bytes: number) => void;
+  readonly #isCompressed: boolean;
+  /** Of MODE Z: in front of the connection for what is sent, behind it for what comes. */
+  #pipe: ZlibPipe | null = null;
+  #hasReceived = false;
+  /** What went wrong on this side of the connection. */
+  #thrown: Failure | null = null;
   #producer: PushProducer | null = null;
   #begun = false;
   #pulls = false;
   #blocked = false;
+  #finishing = false;
   #finished = false;
   #complained = false;
   #lost: Failure | null = null;
@@ -45,9 +55,16 @@ export class DataLink extends Protocol implements PushProducer {
   /**
    * @param target what gets what comes; null when the client sends
    * @param moved called with the bytes of each piece that came or went
+   * @param compressed whether they go as MODE Z has it
    */
-  constructor(tls: LinkTLS | null, target: IProtocol | null, moved: (bytes: number) => void) {
+  constructor(
+    tls: LinkTLS | null,
+    target: IProtocol | null,
+    moved: (bytes: number) => void,
+    compressed = false,
+  ) {
     super();
+    this.#isCompressed = compressed;
     this.#tls = tls;
     this.#target = target;
     this.#moved = moved;
@@ -89,7 +106,7 @@ export class DataLink extends Protocol implements PushProducer {
   /** Whether it is the server's turn: a client that sends may be slow itself. */
   get waitsForPeer(): boolean {
     if (this.isOver || !this.connected) return true;
-    if (this.#target === null) return this.#blocked || this.#finished;
+    if (this.#target === null) return this.#blocked || this.#finishing;
     // A target that has asked for a pause is slow itself.
     return !this.#blocked;
   }
@@ -110,10 +127,20 @@ export class DataLink extends Protocol implements PushProducer {
         ...(hostname === undefined ? {} : { hostname }),
       });
     }
-    if (this.#target === null) this.transport.registerProducer(this, true);
-    else this.#target.makeConnection(watched(this.transport, this));
+    if (this.#target === null) {
+      if (this.#isCompressed) {
+        this.#pipe = new ZlibPipe(compressor(), this.transport, { failed: this.#fail });
+      }
+      this.#sink.registerProducer(this, true);
+    } else {
+      if (this.#isCompressed) this.#pipe = this.#decompressing();
+      const paced = this.#pipe ?? this.transport;
+      this.#target.makeConnection(watched(this.transport, this, paced));
+    }
     if (this.#lost !== null) this.#target?.connectionLost(this.#lost);
-    else if (!this.#blocked || this.#target === null) this.transport.resumeProducing();
+    else if (!this.#blocked || this.#target === null || this.#pipe !== null) {
+      this.transport.resumeProducing();
+    }
   }
 
   override dataReceived(data: Buffer): void {
@@ -121,10 +148,48 @@ export class DataLink extends Protocol implements PushProducer {
       this.#complain(data.length);
       return;
     }
+    this.#hasReceived = true;
+    if (this.#pipe !== null) {
+      this.#pipe.write(data);
+      this.#moved(0);
+      return;
+    }
     this.bytes += data.length;
     this.#moved(data.length);
     this.#target.dataReceived(data);
   }
+
+  /** What is sent goes here. */
+  get #sink(): Consumer {
+    return this.#pipe ?? this.transport;
+  }
+
+  #decompressing(): ZlibPipe {
+    const target = {
+      registerProducer() {},
+      unregisterProducer() {},
+      write: (data: Data) => {
+        this.bytes += data.length;
+        this.#moved(data.length);
+        try {
+          this.#target?.dataReceived(data as Buffer); // what comes out of a pipe are Buffers
+        } catch (error) {
+          this.#thrown ??= Failure.of(error);
+          this.transport.abortConnection();
+          this.#pipe?.stopProducing();
+        }
+      },
+    };
+    const pipe = new ZlibPipe(decompressor(), target, { failed: this.#fail });
+    pipe.registerProducer(this.transport, true);
+    return pipe;
+  }
+
+  readonly #fail = (cause: unknown): void => {
+    const message = 'Data of the server are not compressed as MODE Z has it';
+    this.#thrown ??= Failure.of(new DataConnectionFailed(message, { cause }));
+    this.transport.abortConnection();
+  };
 
   /** Once is enough. */
   #complain(bytes: number): void {
@@ -139,6 +204,21 @@ export class DataLink extends Protocol implements PushProducer {
   override connectionLost(given: Failure): void {
     const passes = this.#tls?.requireCloseNotify === false && isUnannouncedEnd(given);
     const reason = passes ? connectionDone : given;
+    const pipe = this.#pipe;
+    const isAll = reason.value instanceof ConnectionDone && this.#thrown === null;
+    // Something may be in there still, which a target that has asked for a pause takes later.
+    if (pipe !== null && this.#target !== null && isAll && this.#hasReceived) {
+      pipe.end().addCallback((isWhole) => {
+        const cut = (): Failure => Failure.of(new DataConnectionFailed('Transfer was broken off'));
+        this.#conclude(this.#thrown ?? (isWhole ? reason : cut()));
+      });
+      return;
+    }
+    pipe?.stopProducing();
+    this.#conclude(this.#thrown ?? reason);
+  }
+
+  #conclude(reason: Failure): void {
     this.#lost = reason;
     const producer = this.#producer;
     this.#producer = null;
@@ -156,7 +236,7 @@ export class DataLink extends Protocol implements PushProducer {
   send(data: Buffer): void {
     this.bytes += data.length;
     if (this.#pulls) this.#blocked = true;
-    this.transport.write(data);
+    this.#sink.write(data);
     this.#moved(data.length);
   }
 
@@ -176,34 +256,43 @@ export class DataLink extends Protocol implements PushProducer {
       return;
     }
     this.#pulls = true;
-    this.transport.unregisterProducer();
+    this.#sink.unregisterProducer();
     const resumeProducing = (): void => {
       this.#blocked = false;
       this.#moved(0);
       producer.resumeProducing();
     };
     const stopProducing = (): void => producer.stopProducing();
-    this.transport.registerProducer({ resumeProducing, stopProducing }, false);
+    this.#sink.registerProducer({ resumeProducing, stopProducing }, false);
   }
 
   detach(): void {
     this.#producer = null;
     if (!this.#pulls) return;
     this.#pulls = false;
-    this.transport.unregisterProducer();
-    if (!this.isOver) this.transport.registerProducer(this, true);
+    this.#sink.unregisterProducer();
+    if (!this.isOver) this.#sink.registerProducer(this, true);
   }
 
   /** Everything was sent. */
   finish(): void {
-    if (this.#finished || this.isOver) return;
+    if (this.#finishing || this.isOver) return;
+    this.#finishing = true;
+    this.#sink.unregisterProducer();
+    if (this.#pipe === null) this.#end();
+    else this.#pipe.end().addCallback((isWhole) => isWhole && this.#end());
+  }
+
+  #end(): void {
+    if (this.isOver) return;
     this.#finished = true;
-    this.transport.unregisterProducer();
     this.transport.loseConnection();
   }
 
   abort(): void {
-    if (this.connected && !this.isOver) this.transport.abortConnection();
+    if (!this.connected || this.isOver) return;
+    this.transport.abortConnection();
+    this.#pipe?.stopProducing();
   }
 
   pauseProducing(): void {
@@ -229,14 +318,14 @@ export class DataLink extends Protocol implements PushProducer {
 }
 
 /** The transport as a target gets it, so that its pauses are known of. */
-function watched(transport: Transport, link: DataLink): Transport {
+function watched(transport: Transport, link: DataLink, paced: PushProducer): Transport {
   const pause = (): void => {
     link.targetPaused(true);
-    transport.pauseProducing();
+    paced.pauseProducing();
   };
   const resume = (): void => {
     link.targetPaused(false);
-    transport.resumeProducing();
+    paced.resumeProducing();
   };
   return new Proxy(transport, {
     get: (_, name) => {

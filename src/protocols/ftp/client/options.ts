@@ -18,6 +18,8 @@ export interface FTPClientOptions {
   readonly protectData?: boolean;
   /** Whether a TLS data connection that ends without close_notify counts as cut off, whatever the server says over the control connection. Default true. */
   readonly requireCloseNotify?: boolean;
+  /** Whether data go compressed (MODE Z), if the server can do that. Worth it for text over slow lines. Default false. */
+  readonly modeZ?: boolean;
   /** Seconds that the server may take for a reply, or for the next bytes of a transfer. Default 30. */
   readonly timeout?: number;
   /** Seconds of a transfer after which a NOOP is sent, again and again, lest routers on the way forget the connection for commands; null never. Default 60. */
@@ -38,6 +40,7 @@ export const DEFAULT_FTP_CLIENT_OPTIONS = {
   tls: {},
   protectData: true,
   requireCloseNotify: true,
+  modeZ: false,
   timeout: 30,
   keepAlive: 60,
   foreignDataAddress: 'refuse',

@@ -40,7 +40,7 @@ export interface FTPProgress {
   readonly kind: 'download' | 'upload' | 'listing';
   /** As it was sent to the server. */
   readonly path: string;
-  /** Bytes that have gone over the wire. */
+  /** Bytes that have come or gone; of those that go compressed, as many as they are otherwise. */
   readonly bytes: number;
 }
 
@@ -57,6 +57,8 @@ export class FTPClientSession extends FTPClientBasic {
   readonly #hostname: string | undefined;
   /** Whether data go over TLS. */
   #protectsData = false;
+  /** Whether data go compressed. */
+  #compresses = false;
   /** Whether the server has refused EPSV. */
   #lacksEPSV = false;
   /** What TYPE the server was told last: by whoever logs in, that files are as they are. */
@@ -113,7 +115,21 @@ export class FTPClientSession extends FTPClientBasic {
     yield* wait(this.exchange('TYPE I'));
     this.#type = 'I';
     this.#features = null;
+    this.#compresses = false;
+    if (this.settings.modeZ) yield* wait(this.#compress());
     return [...welcome.lines];
+  });
+
+  /** A server that cannot, or will not after all, is taken as it is. */
+  readonly #compress = inlineCallbacks(function* (this: FTPClientSession) {
+    const features = yield* wait(this.#askFeatures());
+    if (!/^z\b/i.test(features.get('MODE') ?? '')) return;
+    try {
+      yield* wait(this.exchange('MODE Z'));
+      this.#compresses = true;
+    } catch (error) {
+      if (!(error instanceof CommandFailed)) throw error;
+    }
   });
 
   #startTLS(): void {
@@ -161,10 +177,11 @@ export class FTPClientSession extends FTPClientBasic {
   readonly #run = inlineCallbacks(function* (this: FTPClientSession, transfer: Transfer) {
     const { command, offset, target, started, type = 'I' } = transfer;
     const tell = (state: FTPProgress['state']): void => this.#tell(state, command, link.bytes);
-    const link: DataLink = new DataLink(this.#linkTLS(), target, (bytes) => {
+    const moved = (bytes: number): void => {
       this.touch();
       if (bytes > 0) tell('moving');
-    });
+    };
+    const link: DataLink = new DataLink(this.#linkTLS(), target, moved, this.#compresses);
     let opening: Opening | null = null;
     let reminder: DelayedCall | null = null;
     const remind = (seconds: number): void => {

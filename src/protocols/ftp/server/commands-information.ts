@@ -54,7 +54,7 @@ async function status(session: FTP, argument: string): Promise<void> {
     'Server status:',
     `Connected from ${session.peerHost}`,
     state.login === null ? 'Waiting for login' : `Logged in as ${state.login.user}`,
-    `TYPE: ${state.type === 'A' ? 'ASCII' : 'Image'}; STRUcture: File; MODE: Stream`,
+    `TYPE: ${state.type === 'A' ? 'ASCII' : 'Image'}; STRUcture: File; MODE: ${state.mode === 'Z' ? 'Deflate' : 'Stream'}`,
     `Control connection: ${session.isSecure ? 'TLS' : 'clear'}; data connections: ${session.protection === 'P' ? 'TLS' : 'clear'}`,
     transfer === null
       ? 'No transfer under way'
@@ -85,9 +85,40 @@ function options(session: FTP, argument: string): void {
       }
       session.reply(200, session.state.checksum);
       return;
+    case 'MODE':
+      setLevel(session, value);
+      return;
     default:
       throw new CmdArgSyntaxError(`No options for ${name.toUpperCase()}.`);
   }
+}
+
+/** As `Z LEVEL 6`; of engines and methods there is one each. */
+function setLevel(session: FTP, value: string): void {
+  const [mode = '', ...words] = value.toUpperCase().split(' ');
+  if (mode !== 'Z' || !session.factory.options.modeZ) {
+    throw new CmdArgSyntaxError(`No options for MODE ${mode}.`);
+  }
+  for (let at = 0; at < words.length; at += 2) {
+    const pair = `${words[at]} ${words[at + 1]}`;
+    const [, level] = /^LEVEL ([1-9])$/.exec(pair) ?? [];
+    if (level !== undefined) session.state.level = Number(level);
+    else if (pair !== 'ENGINE ZLIB' && pair !== 'METHOD 8') {
+      throw new CmdArgSyntaxError(`MODE Z has no option ${pair}.`);
+    }
+  }
+  session.reply(200, `MODE Z LEVEL set to ${session.state.level}.`);
+}
+
+function mode(session: FTP, argument: string): void {
+  const value = argument.trim().toUpperCase();
+  if (value === 'Z' && session.factory.options.modeZ) {
+    session.state.mode = 'Z';
+    session.reply(200, 'MODE set to Z.');
+    return;
+  }
+  only('S', 'MODE', ['B', 'C', 'Z'])(session, argument);
+  session.state.mode = 'S';
 }
 
 /** A command that has one value that is right. */
@@ -165,8 +196,9 @@ export const INFORMATION_COMMANDS: Readonly<Record<string, CommandRow>> = {
     run: only('F', 'STRU', ['R', 'P']),
   },
   MODE: {
-    ...{ argument: 'required', login: true, help: 'MODE <SP> S' },
-    run: only('S', 'MODE', ['B', 'C', 'Z']),
+    ...{ argument: 'required', login: true, help: 'MODE <SP> (S|Z)' },
+    feature: ({ factory }) => (factory.options.modeZ ? 'MODE Z' : null),
+    run: mode,
   },
   ALLO: {
     ...{ argument: 'required', login: true, help: 'ALLO <SP> size (not needed)' },

@@ -14,6 +14,7 @@ import {
   CmdSyntaxError,
 } from '../command-errors.ts';
 import { errorOfSystem, FTPCmdError, InvalidPath, PermissionDeniedError } from '../errors.ts';
+import { DEFAULT_LEVEL } from '../mode-z.ts';
 import { type Segments, toSegments } from '../paths.ts';
 import type { FTPShellInterface, PermissionLetter } from '../shell.ts';
 import { WIRE_FACTS } from '../text/listing.ts';
@@ -49,6 +50,10 @@ function initialState() {
     login: null as Login | null,
     cwd: [] as string[],
     type: 'A' as 'A' | 'I',
+    /** How data go: as they are ('S'), or compressed ('Z'). */
+    mode: 'S' as 'S' | 'Z',
+    /** How much they are: 1 to 9. */
+    level: DEFAULT_LEVEL,
     /** Where the next transfer begins, in bytes. */
     restart: 0,
     /** Where it ends: the first byte that is left out. null for the end of the file. */
@@ -459,8 +464,9 @@ export class FTP extends Protocol<FTPFactory> {
 /** Verb, in capitals, and argument. */
 function split(text: string): [verb: string, argument: string] {
   const at = text.indexOf(' ');
-  if (at < 0) return [text.toUpperCase(), ''];
-  return [text.slice(0, at).toUpperCase(), text.slice(at + 1)];
+  const verb = at < 0 ? text : text.slice(0, at);
+  // Beyond ASCII there are letters whose capitals are those of ASCII.
+  return [/^[a-zA-Z]*$/.test(verb) ? verb.toUpperCase() : verb, at < 0 ? '' : text.slice(at + 1)];
 }
 
 /** What is sent in a reply has nothing that could end its line. */

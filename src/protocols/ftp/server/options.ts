@@ -48,6 +48,8 @@ export interface FTPLimits {
   readonly maxUserRate: number;
   /** Bytes of a file that is uploaded. Default unlimited. */
   readonly maxFileSize: number;
+  /** How many times longer an upload in MODE Z may become than it came, beyond its first MiB. Default 200; nothing that zlib makes is more than 1032. */
+  readonly maxInflation: number;
   /** Names that a listing over the control connection (STAT) shows. Default 1000. */
   readonly maxStatNames: number;
 }
@@ -72,6 +74,7 @@ export const DEFAULT_FTP_LIMITS: FTPLimits = Object.freeze({
   maxRate: Number.POSITIVE_INFINITY,
   maxUserRate: Number.POSITIVE_INFINITY,
   maxFileSize: Number.POSITIVE_INFINITY,
+  maxInflation: 200,
   maxStatNames: 1000,
 });
 
@@ -103,6 +106,8 @@ export interface FTPFactoryOptions extends Partial<FTPLimits> {
   readonly allowLowPorts?: boolean;
   /** Whether clients may have the server connect to them at all. Default true. */
   readonly allowActive?: boolean;
+  /** Whether there is MODE Z: data go compressed if a client asks for that. It costs much more time of the processor than anything else here. Default false. */
+  readonly modeZ?: boolean;
   /** Names that HOST takes (RFC 7151). Default: any. */
   readonly hosts?: readonly string[];
   /** A file to which a line is added for each transfer, as wu-ftpd does. */
@@ -111,16 +116,19 @@ export interface FTPFactoryOptions extends Partial<FTPLimits> {
   readonly onEvent?: (event: FTPEvent) => void;
 }
 
-/** @throws {RangeError} when a limit is no number of 0 or more */
+/** At 0 of these, nothing would ever happen. */
+const ABOVE_ZERO: readonly string[] = ['maxRate', 'maxUserRate', 'maxQueuedCommands'];
+
+/** @throws {RangeError} when a limit is no number of 0 or more, or is 0 where that makes no sense */
 export function ftpLimits(options: Partial<FTPLimits>): FTPLimits {
   const limits: Record<string, number> = { ...DEFAULT_FTP_LIMITS };
   for (const name of Object.keys(limits)) {
     const value = options[name as keyof FTPLimits]; // those are the names of the defaults
     if (value === undefined) continue;
-    if (typeof value !== 'number' || !(value >= 0)) {
-      throw new RangeError(
-        `The option ${name} must be a number of 0 or more: got ${inspect(value)}`,
-      );
+    const isTooLow = ABOVE_ZERO.includes(name) ? !(value > 0) : !(value >= 0);
+    if (typeof value !== 'number' || isTooLow) {
+      const range = ABOVE_ZERO.includes(name) ? 'above 0' : 'of 0 or more';
+      throw new RangeError(`The option ${name} must be a number ${range}: got ${inspect(value)}`);
     }
     limits[name] = value;
   }

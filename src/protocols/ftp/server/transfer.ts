@@ -1,17 +1,27 @@
 /** One transfer: from the preliminary reply to the last one, whatever happens in between. */
 
-import { type Consumer, type DelayedCall, giveBackReadBuffer } from '../../../reactor/index.ts';
+import { reportFailure } from '../../../deferred/index.ts';
+import {
+  type Consumer,
+  type DelayedCall,
+  giveBackReadBuffer,
+  type ReactorTime,
+} from '../../../reactor/index.ts';
 import { FTPCmdError, StorageExceededError } from '../errors.ts';
-import type { ReadFile, WriteFile } from '../shell.ts';
+import { compressor, decompressor, isOfZlib, ZlibPipe } from '../mode-z.ts';
+import type { FileReceiver, ReadFile, WriteFile } from '../shell.ts';
 import { AsciiDecoder, AsciiEncoder } from '../text/ascii.ts';
 import type { DataConnection } from './data-connection.ts';
 import type { TransferKind } from './events.ts';
 import type { FTP } from './ftp.ts';
 import { isThenable } from './later.ts';
-import { Meter } from './meter.ts';
+import { type Conversion, Meter } from './meter.ts';
 
 /** Bytes after which a transfer tells of its progress again. */
 const PROGRESS_STEP = 1024 * 1024;
+
+/** Bytes that an upload in MODE Z may become whatever it came from. */
+const HARMLESS = 1024 * 1024;
 
 /** What is said when all has gone well. */
 const COMPLETE = 'Transfer complete.';
@@ -25,6 +35,8 @@ export class Transfer {
   #bytes = 0;
   #told = 0;
   #connection: DataConnection | null = null;
+  /** Of MODE Z. */
+  #pipe: ZlibPipe | null = null;
   #stall: DelayedCall | null = null;
   /** Why it was broken off from this side. */
   #broken: FTPCmdError | null = null;
@@ -47,6 +59,8 @@ export class Transfer {
     this.#broken ??= reason;
     if (this.#connection === null) this.#session.data.close();
     else this.#connection.abort();
+    // What has come already may be much, once it is decompressed.
+    this.#pipe?.stopProducing();
   }
 
   /** Has `f` called right after the last reply. */
@@ -64,22 +78,32 @@ export class Transfer {
     reply: string = COMPLETE,
   ): Promise<void> {
     await this.#run(reply, async (connection) => {
-      const { clock } = this.#session;
+      const { clock, state } = this.#session;
       const conversion = ascii ? new AsciiEncoder() : undefined;
       const limits = this.kind === 'listing' ? [] : this.#session.rates();
+      const isCompressed = state.mode === 'Z';
       const meter = new Meter(connection.transport, {
-        ...{ clock, conversion, limits, intoTransport: true },
+        ...{ clock, limits, intoTransport: true },
+        conversion: isCompressed ? undefined : conversion,
         passed: (bytes) => this.#passed(bytes),
       });
-      const sending = source(meter);
-      if (isThenable(sending)) {
-        try {
-          await Promise.race([sending, connection.closed]);
-        } catch (error) {
-          // What the connection has stopped fails for that; it says below why.
-          if (!meter.stopped) throw error;
-          await connection.closed;
+      const failed = (error: unknown): void => this.abort(broken(error));
+      const pipe = isCompressed ? new ZlibPipe(compressor(state.level), meter, { failed }) : null;
+      this.#pipe = pipe;
+      try {
+        const sending = source(pipe === null ? meter : converted(pipe, conversion, clock));
+        if (isThenable(sending)) {
+          try {
+            await Promise.race([sending, connection.closed]);
+          } catch (error) {
+            // What the connection has stopped fails for that; it says below why.
+            if (!meter.stopped) throw error;
+            await connection.closed;
+          }
         }
+        if (pipe !== null) await Promise.race([pipe.end(), connection.closed]);
+      } finally {
+        pipe?.stopProducing();
       }
       if (connection.lost === null) {
         meter.end();
@@ -104,22 +128,22 @@ export class Transfer {
     let isSafe = false;
     try {
       await this.#run(reply, async (connection) => {
-        const { clock, limits } = this.#session;
         const receiver = await file.receive();
-        // What a conversion has made is not the transport's, and it may have kept what it was made of.
-        if (!ascii && 'release' in receiver) receiver.release = giveBackReadBuffer;
-        const meter = new Meter(receiver, {
-          ...{ clock, conversion: ascii ? new AsciiDecoder() : undefined, incoming: true },
-          limits: this.#session.rates(),
-          passed: (bytes) => {
+        const conversion = ascii ? new AsciiDecoder() : undefined;
+        if (this.#session.state.mode === 'Z') {
+          await this.#decompress(connection, receiver, conversion);
+        } else {
+          // What a conversion has made is not the transport's, and it may have kept what it was made of.
+          if (!ascii && 'release' in receiver) receiver.release = giveBackReadBuffer;
+          const meter = this.#received(receiver, conversion, (bytes) => {
             this.#passed(bytes);
-            if (this.#bytes > limits.maxFileSize) this.abort(new StorageExceededError(this.path));
-          },
-        });
-        connection.receiveInto(meter);
-        await connection.closed;
-        meter.end();
-        meter.unregisterProducer();
+            this.#checkSize(this.#bytes);
+          });
+          connection.receiveInto(meter);
+          await connection.closed;
+          meter.end();
+          meter.unregisterProducer();
+        }
         this.#checkEnd(connection);
         this.#checkClient();
         isSafe = true;
@@ -128,6 +152,55 @@ export class Transfer {
     } finally {
       if (!isSafe) await file.abort();
     }
+  }
+
+  #received(
+    target: Consumer,
+    conversion: Conversion | undefined,
+    passed: (bytes: number) => void,
+  ): Meter {
+    const limits = this.#session.rates();
+    const { clock } = this.#session;
+    return new Meter(target, { clock, conversion, incoming: true, limits, passed });
+  }
+
+  /** MODE Z: what comes is small, what is made of it may not be. */
+  async #decompress(
+    connection: DataConnection,
+    receiver: FileReceiver,
+    conversion: Conversion | undefined,
+  ): Promise<void> {
+    const { clock, limits } = this.#session;
+    const last = new Meter(receiver, { clock, conversion, incoming: true });
+    let all = 0;
+    const pipe = new ZlibPipe(decompressor(), last, {
+      made: (bytes) => {
+        all += bytes;
+        this.#touch();
+        this.#checkSize(all);
+        if (all > HARMLESS && all > this.#bytes * limits.maxInflation) {
+          this.abort(new StorageExceededError(this.path));
+        }
+      },
+      failed: (error) => this.abort(broken(error)),
+    });
+    this.#pipe = pipe;
+    try {
+      const meter = this.#received(pipe, undefined, (bytes) => this.#passed(bytes));
+      connection.receiveInto(meter);
+      await connection.closed;
+      meter.unregisterProducer();
+      // Of nothing at all nothing is made, though it is no stream of zlib's.
+      if (this.#broken === null && connection.endedWell && this.#bytes > 0) await pipe.end();
+      last.end();
+    } finally {
+      pipe.stopProducing();
+    }
+  }
+
+  #checkSize(bytes: number): void {
+    const { maxFileSize } = this.#session.limits;
+    if (bytes > maxFileSize) this.abort(new StorageExceededError(this.path));
   }
 
   async #run(reply: string, carry: (connection: DataConnection) => Promise<void>): Promise<void> {
@@ -212,4 +285,21 @@ export class Transfer {
   #seconds(): number {
     return this.#session.clock.seconds() - this.#started;
   }
+}
+
+/** What converts, and then has it compressed. */
+function converted(
+  pipe: ZlibPipe,
+  conversion: Conversion | undefined,
+  clock: ReactorTime,
+): Consumer {
+  return conversion === undefined ? pipe : new Meter(pipe, { clock, conversion });
+}
+
+function broken(cause: unknown): FTPCmdError {
+  if (!isOfZlib(cause)) {
+    reportFailure(cause, 'FTP transfer');
+    return new FTPCmdError('Requested action aborted: local error in processing.', 451, { cause });
+  }
+  return new FTPCmdError('Data are not compressed as MODE Z has it', 426, { cause });
 }

@@ -4,6 +4,7 @@ import type { Transform } from 'node:stream';
 import { inspect } from 'node:util';
 import * as zlib from 'node:zlib';
 import type { Request } from '../request.ts';
+import { type BodySource, RequestBody } from '../request-body.ts';
 import {
   type AnyRequest,
   type IResource,
@@ -111,6 +112,51 @@ async function* through(
   }
 }
 
+/** A body that is decoded as it is read. */
+class DecodedBody implements BodySource {
+  readonly body: RequestBody = new RequestBody(this, null);
+  readonly #chunks: AsyncGenerator<Buffer, void, undefined>;
+  readonly #source: RequestBody;
+  #paused = false;
+  #resumed: (() => void) | undefined;
+
+  /** @param source what `chunks` are decoded from */
+  constructor(chunks: AsyncGenerator<Buffer, void, undefined>, source: RequestBody) {
+    this.#chunks = chunks;
+    this.#source = source;
+  }
+
+  bodyWanted(): void {
+    this.#pump().catch((error: unknown) => this.body.failed(error as Error)); // what decoding throws is an error
+  }
+
+  async #pump(): Promise<void> {
+    for await (const chunk of this.#chunks) {
+      this.body.push(chunk);
+      if (!this.#paused) continue;
+      await new Promise<void>((resume) => {
+        this.#resumed = resume;
+      });
+    }
+    this.body.finished(this.#source.trailers);
+  }
+
+  pauseBody(): void {
+    this.#paused = true;
+  }
+
+  resumeBody(): void {
+    this.#paused = false;
+    this.#resumed?.();
+    this.#resumed = undefined;
+  }
+
+  bodyDropped(): void {
+    this.resumeBody();
+    this.#chunks.return().catch(() => undefined); // nobody is left who could be told
+  }
+}
+
 function drained(decoder: Transform): Promise<void> {
   return new Promise((done) => {
     const settle = (): void => {
@@ -187,10 +233,10 @@ export class DecodingResourceWrapper implements IResource {
     }
     any.requestHeaders.removeHeader('content-encoding');
     any.requestHeaders.removeHeader('content-length');
-    const content: Buffer | AsyncIterable<Buffer> = any.content;
+    const content: Buffer | RequestBody = any.content;
     if (!Buffer.isBuffer(content)) {
-      // What resources that stream are promised of it is that it can be iterated over.
-      request.content = decoded(content, decoders, this.#options) as unknown as Buffer;
+      const { body } = new DecodedBody(decoded(content, decoders, this.#options), content);
+      request.content = body as unknown as Buffer; // what a resource that streams asked for
       return this.original.render(request);
     }
     return this.#renderWhole(request, content, decoders);

@@ -4,6 +4,7 @@ import { expect } from 'chai';
 import {
   type DecodingOptions,
   DecodingResourceWrapper,
+  NOT_DONE_YET,
   type Request,
   type RequestBody,
   Resource,
@@ -148,6 +149,76 @@ describe('DecodingResourceWrapper', () => {
     const headers = { 'Content-Encoding': ['gzip', 'identity'] };
     const body = gzipSync(TEXT);
     expect((await serving.ask('/echo', { method: 'POST', headers, body })).status).to.equal(415);
+  });
+
+  it('gives who streams a body with all that bodies have', async () => {
+    const seen: unknown[] = [];
+    class Whole extends Resource {
+      override isLeaf = true;
+      override streamsBody = true;
+      override async render_POST(request: Request<RequestBody>): Promise<Buffer> {
+        seen.push(request.content.length);
+        const bytes = await request.content.bytes(100_000);
+        seen.push(request.content.complete);
+        return bytes;
+      }
+    }
+    const serving = new Serving(new DecodingResourceWrapper(new Whole()));
+    open.push(serving);
+    const answer = await post(serving, 'gzip', gzipSync(TEXT));
+    expect(answer.text === TEXT).to.equal(true);
+    expect(seen).to.deep.equal([null, true]);
+  });
+
+  it('gives a receiver what it takes, waits for it, and says how it ended', async () => {
+    const log: string[] = [];
+    class Received extends Resource {
+      override isLeaf = true;
+      override streamsBody = true;
+      override render_POST(request: Request<RequestBody>): typeof NOT_DONE_YET {
+        const { content } = request;
+        let length = 0;
+        content.deliverTo({
+          write(chunk) {
+            length += chunk.length;
+            content.pause();
+            setImmediate(() => content.resume());
+          },
+          end() {
+            request.write(String(length));
+            request.finish();
+          },
+          fail(error) {
+            log.push(error.message);
+            request.setResponseCode(400);
+            request.finish();
+          },
+        });
+        return NOT_DONE_YET;
+      }
+    }
+    const serving = new Serving(new DecodingResourceWrapper(new Received(), { maxLength: 1e6 }));
+    open.push(serving);
+    const long = randomBytes(500_000);
+    expect((await post(serving, 'gzip', gzipSync(long))).text).to.equal('500000');
+    expect((await post(serving, 'gzip', Buffer.from('no gzip'))).status).to.equal(400);
+    expect(log).to.deep.equal(['The body is not what its Content-Encoding says']);
+  });
+
+  it('lets who streams leave the rest', async () => {
+    class First extends Resource {
+      override isLeaf = true;
+      override streamsBody = true;
+      override async render_POST(request: Request<RequestBody>): Promise<string> {
+        for await (const chunk of request.content) return String(chunk.length > 0);
+        return 'nothing';
+      }
+    }
+    const serving = new Serving(new DecodingResourceWrapper(new First(), { maxLength: 1e7 }));
+    open.push(serving);
+    for (let turn = 0; turn < 2; turn += 1) {
+      expect((await post(serving, 'gzip', gzipSync(randomBytes(20_000)))).text).to.equal('true');
+    }
   });
 
   it('leaves nothing behind for each piece of a long body', async () => {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import {
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   renameSync,
   rmSync,
   statSync,
@@ -369,6 +370,21 @@ describe('File', () => {
       ]) {
         expect((await serving.ask(path)).status, path).to.equal(404);
       }
+    });
+
+    it('closes what it opened over one and does not send', async function () {
+      if (process.platform !== 'linux') this.skip();
+      const serving = serve();
+      const open = (): number => readdirSync('/proc/self/fd').length;
+      expect((await serving.ask('/outdir/secret.txt')).status).to.equal(404);
+      await new Promise(setImmediate);
+      const before = open();
+      for (let times = 0; times < 20; times += 1) await serving.ask('/outdir/secret.txt');
+      // Another thread closes them.
+      for (let turn = 0; turn < 5000 && open() > before + 5; turn += 1) {
+        await new Promise(setImmediate);
+      }
+      expect(open()).to.be.at.most(before + 5);
     });
 
     it("follows them to what is below the root with 'inside'", async () => {

@@ -96,6 +96,31 @@ describe('The pieces of a file', () => {
     expect(memory.size).to.be.at.least(writes - 4);
   });
 
+  it('are not used again by who is made to wait only after they were written', async () => {
+    const memory = new Set<ArrayBufferLike>();
+    let writes = 0;
+    await new Promise<void>((resolve) => {
+      let body: FileBody | undefined;
+      const consumer = {
+        write(data: Buffer): void {
+          memory.add(data.buffer);
+          writes += 1;
+          // It has the piece still, and is full for another reason.
+          setImmediate(() => {
+            body?.pauseProducing();
+            setImmediate(() => body?.resumeProducing());
+          });
+        },
+      } as unknown as Consumer; // nothing else of it is used
+      const parts = [{ position: 0, length: CONTENT.length }];
+      const done = (): void => resolve();
+      const releasing = { releasesWritten: true };
+      body = new FileBody(openSync(path, 'r'), parts, consumer, done, () => {}, releasing);
+      body.start();
+    });
+    expect(memory.size).to.equal(writes);
+  });
+
   it('grow, but not for who is slower than the disk', async () => {
     const sizes = async (waits: boolean): Promise<number[]> => {
       const lengths: number[] = [];

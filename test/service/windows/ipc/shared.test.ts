@@ -1,3 +1,4 @@
+import { fstatSync, openSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { expect } from 'chai';
 import { setUnhandledFailureHandler } from '../../../../src/deferred/index.ts';
@@ -244,6 +245,22 @@ describe('NamedPipeServer', () => {
     ]);
     expect(factory.calls).to.deep.equal(['doStart', 'buildProtocol']);
     expect(port.getHost().name).to.equal('\\\\.\\pipe\\p');
+  });
+
+  it('closes the descriptor of a client that the reactor does not take', () => {
+    serve();
+    const [pipe] = kernel.pipes;
+    if (pipe === undefined) throw new Error('no pipe');
+    const descriptor = openSync(process.execPath, 'r');
+    pipe.toDescriptor = () => descriptor;
+    reactor.adoptStreamConnection = () => {
+      throw new Error('not today');
+    };
+    const before = setUnhandledFailureHandler(() => {});
+    pipe.connect();
+    setUnhandledFailureHandler(before);
+    expect(() => fstatSync(descriptor)).to.throw('EBADF');
+    expect(waiting(), 'others may come').to.equal(4);
   });
 
   it('stopListening() closes what waits, and leaves the connections', () => {

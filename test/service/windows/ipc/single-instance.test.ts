@@ -1,5 +1,5 @@
 /** Running once at a time: by a file here, by a mutex with Windows played. */
-import { execFile, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,7 +16,11 @@ describe('singleInstance()', () => {
   beforeEach(() => {
     directory = mkdtempSync(join(tmpdir(), 'strand-single-'));
   });
-  afterEach(() => rmSync(directory, { recursive: true }));
+  const running: ChildProcess[] = [];
+  afterEach(() => {
+    for (const child of running.splice(0)) child.kill('SIGKILL');
+    rmSync(directory, { recursive: true });
+  });
 
   it('by a file: a name is had once, and again once it is given back', function () {
     if (WINDOWS) this.skip();
@@ -45,10 +49,12 @@ describe('singleInstance()', () => {
 
   it('the example win32-once.ts runs once at a time', async function () {
     if (WINDOWS) this.skip();
-    this.timeout(20_000);
+    this.timeout(60_000);
     const args = ['--import', 'tsx', 'docs/examples/win32-once.ts'];
     const env = { ...process.env, TMPDIR: directory };
     const first = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'inherit'] });
+    const ended = once(first, 'exit');
+    running.push(first);
     await once(first.stdout, 'data');
     const second = await promisify(execFile)(process.execPath, args, { env }).catch(
       (error: unknown) => error, // an object with what execFile tells
@@ -58,7 +64,7 @@ describe('singleInstance()', () => {
       `Cannot take the name 'strand example': process ${first.pid} has it\n`,
     );
     first.kill('SIGTERM');
-    expect((await once(first, 'exit'))[0]).to.equal(0);
+    expect((await ended)[0]).to.equal(0);
     expect(readdirSync(directory).filter((name) => name.endsWith('.lock'))).to.deep.equal([]);
   });
 

@@ -49,6 +49,18 @@ describe('shared objects to synchronise by', () => {
       nothingOpen();
     });
 
+    it('tryAcquire() in vain leaves it to be had later', () => {
+      const [m, n] = [mutex(one), mutex(two)];
+      const hold = m.tryAcquire();
+      expect([n.tryAcquire(), n.tryAcquire(), n.locked]).to.deep.equal([null, null, false]);
+      hold?.release();
+      successResultOf(n.acquire()).release();
+      expect(n.tryAcquire()).to.not.equal(null);
+      m.close();
+      n.close();
+      nothingOpen();
+    });
+
     it('acquire() tries every interval while another process has it', () => {
       const [m, n] = [mutex(one), mutex(two, 'm', { interval: 0.5 })];
       const hold = m.tryAcquire();

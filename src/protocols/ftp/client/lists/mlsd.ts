@@ -2,11 +2,14 @@
 import { parseTime } from '../../text/listing.ts';
 import { type RemoteFile, remoteFile, sizeOf } from './file-info.ts';
 
+/** Facts, the last of which may lack its end. There is one way only in which a text can match: a server could have others tried for ever. */
+const FACTS = /^(?:[^=; ]+=[^;]*(?:;|$))+$/;
+
 /** A line as a file; null if it is none, or the folder itself or the one above it. */
 export function parseMLSDLine(line: string): RemoteFile | null {
   const blank = line.indexOf(' ');
   // Nothing before the blank is allowed: a file of which nothing is told.
-  if (blank < 0 || (blank > 0 && !/^(?:[^=; ]+=[^;]*;?)+$/.test(line.slice(0, blank)))) return null;
+  if (blank < 0 || (blank > 0 && !FACTS.test(line.slice(0, blank)))) return null;
   const name = line.slice(blank + 1);
   if (name === '') return null;
   const facts = new Map<string, string>();
