@@ -58,6 +58,8 @@ describe('changesSession()', () => {
   it('takes no longer for many comments than for few', () => {
     expect(changesSession(`${'/**/'.repeat(5000)}offset`)).to.equal(false);
     expect(changesSession(`${'/* * / '.repeat(5000)}offset`)).to.equal(false);
+    expect(changesSession(`offset ${';/*'.repeat(100_000)}`)).to.equal(false);
+    expect(changesSession(`offset ${';declare '.repeat(100_000)}`)).to.equal(false);
   });
 
   it('counts from the first transaction on', () => {
