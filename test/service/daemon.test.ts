@@ -43,7 +43,7 @@ interface Facts {
 }
 
 describe("twistd's process", function () {
-  this.timeout(30_000);
+  this.timeout(60_000);
   let folder: string;
   let lifelines: Lifelines;
   let gone: Promise<unknown>[] = [];

@@ -70,15 +70,6 @@ export type LimitOptions = { readonly [K in keyof HTTPLimits]?: HTTPLimits[K] | 
 };
 
 /**
- * Compares an option with what a limit may be.
- * @throws {RangeError} when it is given, and not a number of 0 or more
- */
-export function checkLimit(name: string, value: unknown): void {
-  if (value === undefined || (typeof value === 'number' && value >= 0)) return;
-  throw new RangeError(`The option ${name} must be a number of 0 or more: got ${inspect(value)}`);
-}
-
-/**
  * The limits that `options` ask for, checked; what else is in `options` is left alone.
  * @throws {RangeError} when one is not a number of 0 or more
  */

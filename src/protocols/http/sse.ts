@@ -1,7 +1,7 @@
 /** Server-sent events (the HTML standard, 9.2): a stream of messages to a browser's EventSource. */
 import { reportFailure } from '../../deferred/index.ts';
 import type { Data, DelayedCall, PushProducer } from '../../reactor/index.ts';
-import { checkLimit } from './http-limits.ts';
+import { checkLimits, checkTimes } from '../option-checks.ts';
 import type { Request } from './request.ts';
 import { NOT_DONE_YET, Resource } from './resource.ts';
 
@@ -98,14 +98,10 @@ export class ServerSentEvents extends Resource {
   /** @throws {RangeError} for times and sizes that make no sense */
   constructor(source: EventSourceFactory, options: ServerSentEventsOptions = {}) {
     super();
-    const { heartbeat = null, retry, maxBuffered } = options;
-    if (heartbeat !== null && !(heartbeat > 0)) {
-      throw new RangeError(
-        `The option heartbeat must be above 0, in seconds, or null: got ${String(heartbeat)}`,
-      );
-    }
-    checkLimit('retry', retry);
-    checkLimit('maxBuffered', maxBuffered);
+    checkTimes(options, ['heartbeat', 'retry']);
+    checkLimits(options, ['maxBuffered']);
+    if (options.heartbeat === 0)
+      throw new RangeError('The option heartbeat must be above 0: got 0');
     this.#source = source;
     this.#options = options;
   }

@@ -238,12 +238,13 @@ describe('Between two boxes', () => {
       expect(transport.producer).to.not.equal(null);
       const padding = box({ _command: 'Ping', pad: 'x'.repeat(50_000) });
       const upgrade = box({ _command: 'Upgrade', _ask: '1' });
-      peer.dataReceived(Buffer.concat([padding, upgrade, Buffer.from('for the other')]));
+      const chunk = Buffer.concat([padding, upgrade, Buffer.from('for the other')]);
+      peer.dataReceived(chunk);
       const inner = new Recorder();
       answer.callback({ switchTo: inner });
       expect(transport.producer).to.equal(null);
       expect(inner.received.toString()).to.equal('for the other');
-      expect(inner.chunks[0]?.buffer.byteLength).to.be.below(20_000);
+      expect(inner.chunks[0]?.buffer === chunk.buffer).to.equal(false);
     });
 
     it('takes no more than a box of what may be for the other protocol, while that is not known', () => {

@@ -768,6 +768,19 @@ describe('HTTPChannel', () => {
       }
     });
 
+    it('are not to be had once the answer has begun', () => {
+      const later = new Later();
+      const connection = new Connection(later).receive(ASK);
+      later.requests[0]?.write('x');
+      const before = connection.said();
+      expect(() => later.requests[0]?.upgradeTo('other/1', new Other())).to.throw(
+        RequestStateError,
+        'has begun',
+      );
+      expect(before).to.match(/^HTTP\/1\.1 200 /);
+      expect(connection.said()).to.equal('');
+    });
+
     it('are not to be had in the middle of a body', () => {
       const waiting: Request[] = [];
       const connection = new Connection(

@@ -333,6 +333,29 @@ describe('HTTPFactory and an access log that throws', () => {
   });
 });
 
+describe('HTTPFactory and a receiver that throws when it is told of a failure', () => {
+  it('lets go of its client', () => {
+    const connection = new Connection(
+      leaf(
+        (request) => {
+          (request as unknown as Request<RequestBody>).content.deliverTo({
+            write() {},
+            end() {},
+            fail() {
+              throw new Error('cannot fail');
+            },
+          });
+          return NOT_DONE_YET;
+        },
+        { streamsBody: true },
+      ),
+      { requestTimeout: 10 },
+    ).receive(post('/', 'abc').slice(0, -1));
+    expect(reportsOf(() => connection.clock.advance(10.3))).to.deep.equal(['cannot fail']);
+    expect(connection.transport.disconnected).to.equal(true);
+  });
+});
+
 describe('HTTPFactory and a producer that throws when it is stopped', () => {
   it('lets go of its client, and of the others too', () => {
     const clock = new Clock();

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { Deferred, setUnhandledFailureHandler } from '../../../src/deferred/index.ts';
+import { Deferred, Failure, setUnhandledFailureHandler } from '../../../src/deferred/index.ts';
 import { Resource } from '../../../src/protocols/http/index.ts';
 import {
   connectWebSocket,
@@ -11,6 +11,7 @@ import {
   type WebSocketResourceOptions,
 } from '../../../src/protocols/websocket/index.ts';
 import {
+  ConnectionDone,
   type EndpointFactory,
   type IProtocol,
   MemoryReactorClock,
@@ -192,6 +193,26 @@ describe('WebSocketResource', () => {
       await new Promise(setImmediate);
       expect(connection.said()).to.match(/^HTTP\/1\.1 101 /);
       expect(protocol.heard).to.deep.equal(['made', 'early']);
+    });
+
+    it('which may take longer than the client waits', async () => {
+      const clock = new Clock();
+      const built = new Deferred<Recorder>();
+      const root = new Resource();
+      root.putChild(
+        'chat',
+        new WebSocketResource({ buildProtocol: () => built }, { reactor: clock }),
+      );
+      const connection = new Connection(root, {}, clock).receive(upgrade());
+      connection.channel.connectionLost(new Failure(new ConnectionDone()));
+      const reported: unknown[] = [];
+      const before = setUnhandledFailureHandler((failure) => reported.push(failure.value));
+      const protocol = new Recorder();
+      built.callback(protocol as never);
+      await new Promise(setImmediate);
+      setUnhandledFailureHandler(before);
+      expect([protocol.heard, reported]).to.deep.equal([[], []]);
+      expect(clock.getDelayedCalls()).to.deep.equal([]);
     });
 
     it('which may fail, without telling the client why', async () => {

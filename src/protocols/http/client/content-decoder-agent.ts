@@ -2,9 +2,9 @@
 
 import type { Transform } from 'node:stream';
 import { type Deferred, reportFailure } from '../../../deferred/index.ts';
+import { checkLimits } from '../../option-checks.ts';
 import { codingsOf } from '../encoding/codings.ts';
 import { Headers, type HeadersInit } from '../headers.ts';
-import { checkLimit } from '../http-limits.ts';
 import { type BodyReceiver, type BodySource, RequestBody } from '../request-body.ts';
 import { headersOf, type IAgent } from './agent.ts';
 import type { RequestBodySource } from './content.ts';
@@ -174,8 +174,7 @@ export class ContentDecoderAgent implements IAgent {
     decoders: Iterable<readonly [name: string, decoder: ContentDecoder]> = defaultDecoders,
     { maxLength = 268_435_456, maxCodings = 2 }: DecodingLimits = {},
   ) {
-    checkLimit('maxLength', maxLength);
-    checkLimit('maxCodings', maxCodings);
+    checkLimits({ maxLength, maxCodings }, ['maxLength', 'maxCodings']);
     this.#agent = agent;
     this.#decoders = new Map(decoders);
     this.#accept = [...this.#decoders.keys()].join(', ');

@@ -1,9 +1,9 @@
 /** Responses as programs see them (Twisted: `twisted.web._newclient.Response`, `readBody`). */
 import { Deferred } from '../../../deferred/index.ts';
 import type { IProtocol } from '../../../reactor/index.ts';
+import { checkLimits } from '../../option-checks.ts';
 import { Headers } from '../headers.ts';
 import type { ResponseHead } from '../heads.ts';
-import { checkLimit } from '../http-limits.ts';
 import type { BodyReceiver, RequestBody } from '../request-body.ts';
 import { BodyCollectorReceiver, type CollectOptions } from './body-collector.ts';
 import { UNKNOWN_LENGTH } from './body-producer.ts';
@@ -208,8 +208,8 @@ export class Response implements AsyncIterable<Buffer> {
     const deferred = new Deferred<Buffer>(() => this.abort());
     const length = this.length === UNKNOWN_LENGTH ? 0 : this.length;
     try {
+      checkLimits(options, ['maxLength']);
       const { maxLength } = options;
-      checkLimit('maxLength', maxLength);
       const body = this.#take();
       const collector = new BodyCollectorReceiver(deferred, length, maxLength, () => this.abort());
       body.deliverTo(collector);

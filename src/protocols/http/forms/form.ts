@@ -1,6 +1,6 @@
 import { reportFailure } from '../../../deferred/index.ts';
+import { checkLimits } from '../../option-checks.ts';
 import { mediaType } from '../field-lists.ts';
-import { checkLimit } from '../http-limits.ts';
 import type { Request } from '../request.ts';
 import type { RequestBody } from '../request-body.ts';
 import { HTTPError } from '../status.ts';
@@ -113,7 +113,7 @@ export async function parseForm(
   request: Request | Request<RequestBody>,
   options: FormOptions = {},
 ): Promise<Form> {
-  for (const name of LIMITS) checkLimit(name, options[name]);
+  checkLimits(options, LIMITS);
   const contentType = request.getHeader('content-type') ?? '';
   const type = mediaType(contentType);
   const { content } = request;

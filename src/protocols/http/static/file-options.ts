@@ -1,4 +1,4 @@
-import { checkLimit } from '../http-limits.ts';
+import { checkLimits } from '../../option-checks.ts';
 import type { IResource } from '../resource.ts';
 import { KeptFiles } from './kept-files.ts';
 import type { ListingOptions } from './listing.ts';
@@ -73,7 +73,7 @@ export function checkEnding(ending: string): string {
 
 /** @throws {TypeError} for endings that are none @throws {RangeError} for limits that are none */
 export function settingsOf(options: FileOptions): FileSettings {
-  checkLimit('cacheLength', options.cacheLength);
+  checkLimits(options, ['cacheLength']);
   checkRangeLimits(options);
   const { listing = false, hidden = false, followSymlinks = false, cacheControl } = options;
   for (const ending of Object.keys(options.contentTypes ?? {})) checkEnding(ending);

@@ -1,7 +1,7 @@
 /** Byte ranges (RFC 9110 14): which parts of a body are asked for. Pure. */
 
+import { checkLimits } from '../../option-checks.ts';
 import { trimBlanks } from '../field-lists.ts';
-import { checkLimit } from '../http-limits.ts';
 
 /** A part of a body, both ends included, as `Content-Range` has it. */
 export interface ByteRange {
@@ -18,9 +18,8 @@ export interface RangeLimits {
 }
 
 /** @throws {RangeError} for limits that are none */
-export function checkRangeLimits({ maxRanges, maxOverlappingRanges }: RangeLimits): void {
-  checkLimit('maxRanges', maxRanges);
-  checkLimit('maxOverlappingRanges', maxOverlappingRanges);
+export function checkRangeLimits(limits: RangeLimits): void {
+  checkLimits(limits, ['maxRanges', 'maxOverlappingRanges']);
 }
 
 /** More digits than a number can hold exactly: beyond the end of anything. */

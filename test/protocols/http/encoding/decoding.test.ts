@@ -10,6 +10,7 @@ import {
   Resource,
 } from '../../../../src/protocols/http/index.ts';
 import { type Answer, Serving } from '../serving.ts';
+import { Connection } from '../serving-memory.ts';
 
 const TEXT = 'All work and no play makes Jack a dull boy.\n'.repeat(1000);
 
@@ -203,6 +204,51 @@ describe('DecodingResourceWrapper', () => {
     expect((await post(serving, 'gzip', gzipSync(long))).text).to.equal('500000');
     expect((await post(serving, 'gzip', Buffer.from('no gzip'))).status).to.equal(400);
     expect(log).to.deep.equal(['The body is not what its Content-Encoding says']);
+  });
+
+  it('gives trailers with a body that is decoded as it comes', async () => {
+    class Trailers extends Resource {
+      override isLeaf = true;
+      override streamsBody = true;
+      override async render_POST(request: Request<RequestBody>): Promise<string> {
+        const text = String(await request.content.bytes(100));
+        return JSON.stringify([text, request.content.trailers]);
+      }
+    }
+    const serving = new Serving(new DecodingResourceWrapper(new Trailers()));
+    open.push(serving);
+    const body = gzipSync('abc');
+    const head =
+      'POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n';
+    const chunk = `${body.length.toString(16)}\r\n${body.toString('latin1')}\r\n`;
+    const answer = await serving.raw(`${head}${chunk}0\r\nX-T: v\r\n\r\n`);
+    expect(answer.endsWith('["abc",["X-T","v"]]')).to.equal(true);
+  });
+
+  it('has the client wait while nobody reads what is decoded', async () => {
+    class Waits extends Resource {
+      override isLeaf = true;
+      override streamsBody = true;
+      override render_POST(request: Request<RequestBody>): typeof NOT_DONE_YET {
+        void request.content[Symbol.asyncIterator]().next();
+        return NOT_DONE_YET;
+      }
+    }
+    const long = gzipSync(randomBytes(8_000_000), { level: 1 });
+    const connection = new Connection(new DecodingResourceWrapper(new Waits(), { maxLength: 1e8 }));
+    connection.receive(
+      `POST / HTTP/1.1\r\nHost: a\r\nContent-Encoding: gzip\r\nContent-Length: ${long.length}\r\n\r\n`,
+    );
+    let sent = 0;
+    for (let idle = 0; idle < 10_000 && sent < long.length; idle += 1) {
+      await new Promise(setImmediate);
+      if (connection.transport.producerState === 'paused') continue;
+      idle = 0;
+      connection.channel.dataReceived(Buffer.from(long.subarray(sent, sent + 65_536)));
+      sent += 65_536;
+    }
+    expect(sent).to.be.below(4_000_000);
+    connection.lose();
   });
 
   it('lets who streams leave the rest', async () => {

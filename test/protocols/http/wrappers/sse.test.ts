@@ -313,6 +313,7 @@ describe('ServerSentEvents', () => {
       { heartbeat: 0 },
       { heartbeat: -1 },
       { heartbeat: Number.NaN },
+      { heartbeat: Number.POSITIVE_INFINITY },
       { retry: -1 },
       { retry: Number.NaN },
       { maxBuffered: -1 },
