@@ -37,7 +37,7 @@ async function curl(...args: string[]): Promise<{ text: string; code: number }> 
 }
 
 /** What curl ends with when the server does not let it. */
-const DENIED = { login: 67, folder: 9, upload: 25, file: 78, ssl: 64 } as const;
+const DENIED = { login: 67, folder: 9, quote: 21, upload: 25, file: 78, ssl: 64 } as const;
 
 describe('twistd ftp', function () {
   this.timeout(60_000);
@@ -121,8 +121,10 @@ describe('twistd ftp', function () {
     writeFileSync(join(folder, 'cert.pem'), server.cert);
     writeFileSync(join(folder, 'key.pem'), server.key);
     const tls = ['--certificate', join(folder, 'cert.pem'), '--privkey', join(folder, 'key.pem')];
-    const explicit = start(['ftp', '--root', root, ...local, ...tls, '--require-tls']);
+    const explicit = start(['ftp', '--root', root, ...local, ...tls, '--require-tls', '--mode-z']);
     const url = `127.0.0.1:${await explicit.port()}/hello.txt`;
+    const level = ['-k', '--ssl-reqd', '-Q', 'OPTS MODE Z LEVEL 9'];
+    expect((await curl(...level, `ftp://${url}`)).text).to.equal('hello');
     expect((await curl('-k', '--ssl-reqd', `ftp://${url}`)).text).to.equal('hello');
     expect((await curl(`ftp://${url}`)).code).to.not.equal(0);
     expect((await explicit.stop()).code).to.equal(0);
@@ -131,6 +133,8 @@ describe('twistd ftp', function () {
     ]);
     const secure = `ftps://127.0.0.1:${await implicit.port()}/hello.txt`;
     expect((await curl('-k', secure)).text).to.equal('hello');
+    const quote = await curl('-k', '-Q', 'OPTS MODE Z LEVEL 9', secure);
+    expect(quote.code, 'an option that is not asked for').to.equal(DENIED.quote);
     expect((await implicit.stop()).code).to.equal(0);
   });
 
@@ -208,7 +212,7 @@ describe('twistd ftp', function () {
         ...['--max-sessions', '9', '--max-sessions-per-peer', '9', '--max-sessions-per-user', '9'],
         ...['--max-login-failures', '9', '--max-peer-login-failures', '9', '--login-window', '9'],
         ...['--max-rate', '9', '--max-user-rate', '9', '--max-file-size', '9'],
-        ...['--sweep-uploads', '9'],
+        ...['--sweep-uploads', '9', '--mode-z', '--max-inflation', '9'],
         ...['--max-line-length', '99', '--max-queued-commands', '9', '--max-stat-names', '9'],
       ),
     );

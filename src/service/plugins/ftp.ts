@@ -76,6 +76,10 @@ const LIMITS = {
   maxRate: { ...rate, description: 'bytes a second of one transfer, such as 500K' },
   maxUserRate: { ...rate, description: 'bytes a second of all transfers of one user' },
   maxFileSize: { ...bytes, description: 'size of an uploaded file, at most' },
+  maxInflation: {
+    ...count,
+    description: 'how many times longer what is uploaded may become than it came (default: 200)',
+  },
   maxLineLength: { type: 'integer', min: 64, description: 'bytes of a command (default: 4096)' },
   maxQueuedCommands: { ...count, description: 'commands that may wait (default: 32)' },
   maxStatNames: { ...count, description: 'names that STAT lists (default: 1000)' },
@@ -125,7 +129,8 @@ export const Options = defineOptions(
     createHome: { type: 'flag', description: 'make folders of users that are not there' },
     permissions: {
       ...{ type: 'parsed', value: 'LETTERS', parse: letters },
-      description: 'what users may do, by letters of elradfmwMT (default: all of it)',
+      description:
+        'what users may do, by letters of elradfmwMT (default: all of these), G (SITE CHGRP) and S (SITE SYMLINK)',
     },
     permit: {
       ...{ type: 'parsed', value: 'FOLDER=LETTERS', repeat: true, parse: folderLetters },
@@ -155,6 +160,7 @@ export const Options = defineOptions(
     certificate: { ...file, description: 'certificate and chain for TLS, in PEM' },
     privkey: { ...file, description: 'its private key, in PEM' },
     ftps: { type: 'port', description: 'port to listen on with TLS from the first byte' },
+    modeZ: { type: 'flag', description: 'let clients have data compressed (MODE Z)' },
     requireTls: { type: 'flag', description: 'let nobody log in without TLS' },
     requireDataTls: { type: 'flag', description: 'transfer nothing without TLS' },
     requireSessionReuse: {
@@ -336,6 +342,7 @@ function settingsOf(options: FTPOptions): FTPFactoryOptions {
     passivePortRange: options.passivePorts,
     passiveAddress: passiveAddresses(options.passiveAddress),
     requireTLS: options.requireTls,
+    modeZ: options.modeZ,
     requireDataTLS: options.requireDataTls || undefined,
     requireSessionReuse: options.requireSessionReuse,
     allowForeignData: options.allowForeignData,

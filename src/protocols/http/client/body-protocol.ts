@@ -9,7 +9,8 @@ import type { BodyReceiver, RequestBody } from '../request-body.ts';
 import { ClientStateError, failureOf, PotentialDataLoss, ResponseDone } from './errors.ts';
 import type { Response } from './response.ts';
 
-const DONE = new Failure(new ResponseDone());
+/** One for all; each gets a Failure of its own, since one that nobody handled is reported once. */
+const DONE = new ResponseDone();
 
 /** The transport that a protocol sees to which a body is delivered: it can be paused and closed, but not written to. */
 class BodyTransport implements Transport {
@@ -109,7 +110,8 @@ export class BodyProtocolReceiver implements BodyReceiver {
   }
 
   end(): void {
-    this.#lose(this.#response.endsWithConnection ? new Failure(new PotentialDataLoss()) : DONE);
+    const { endsWithConnection } = this.#response;
+    this.#lose(new Failure(endsWithConnection ? new PotentialDataLoss() : DONE));
   }
 
   fail(error: Error): void {
