@@ -2,7 +2,10 @@
  * Runs every benchmark beside its peers and prints one table: `npm run bench`, or `npm run bench -- deferred timers` for some.
  * Each file here that exports `run` can also be run by itself. Numbers are for comparing within one run; only the ratios travel.
  */
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
 import { cpus } from 'node:os';
+import { fileURLToPath } from 'node:url';
 import { type BenchRow, printRows } from './lib.ts';
 
 type Bench = { run(): Promise<BenchRow[]> };
@@ -26,24 +29,51 @@ const BENCHES: ReadonlyMap<string, () => Promise<Bench>> = new Map([
   ['adbapi', () => import('./adbapi.ts')],
 ]);
 
-const wanted = process.argv.slice(2);
-const unknown = wanted.filter((name) => !BENCHES.has(name));
-if (unknown.length > 0) {
-  console.error(
-    `No such benchmark: ${unknown.join(', ')}. There are: ${[...BENCHES.keys()].join(', ')}`,
-  );
-  process.exit(2);
+/** How this program is told that it is one that runs a single benchmark for another. */
+const FOR_ANOTHER = '--rows';
+
+/** Each runs in a process of its own: what others have left behind, in the heap and in what was compiled, is none of its business. */
+async function rowsOf(name: string): Promise<BenchRow[]> {
+  const child = fork(fileURLToPath(import.meta.url), [FOR_ANOTHER, name]);
+  const ended = once(child, 'exit').then(([code]): never => {
+    throw new Error(`Benchmark ${name} ended with ${code}`);
+  });
+  const [rows] = await Promise.race([once(child, 'message'), ended]);
+  ended.catch(() => {});
+  return rows as BenchRow[]; // what a child of ours sends
 }
 
-const rows: BenchRow[] = [];
-for (const [name, load] of BENCHES) {
-  if (wanted.length > 0 && !wanted.includes(name)) continue;
-  console.error(`running ${name} ...`);
-  const bench = await load();
-  rows.push(...(await bench.run()));
+async function runOne(name: string): Promise<void> {
+  const bench = await BENCHES.get(name)?.();
+  process.send?.(await bench?.run());
+  process.disconnect();
 }
-console.log(
-  `Node ${process.version}, ${process.platform} ${process.arch}, ${cpus()[0]?.model.trim() ?? 'unknown processor'}`,
-);
-console.log('A ratio above 1 is in our favour.\n');
-printRows(rows);
+
+async function runAll(names: readonly string[]): Promise<void> {
+  const rows: BenchRow[] = [];
+  for (const name of names) {
+    console.error(`running ${name} ...`);
+    rows.push(...(await rowsOf(name)));
+  }
+  console.log(
+    `Node ${process.version}, ${process.platform} ${process.arch}, ${cpus()[0]?.model.trim() ?? 'unknown processor'}`,
+  );
+  console.log('A ratio above 1 is in our favour.\n');
+  printRows(rows);
+}
+
+const [first, ...others] = process.argv.slice(2);
+if (first === FOR_ANOTHER) {
+  await runOne(others.join());
+} else {
+  const wanted = first === undefined ? [...BENCHES.keys()] : [first, ...others];
+  const unknown = wanted.filter((name) => !BENCHES.has(name));
+  if (unknown.length > 0) {
+    console.error(
+      `No such benchmark: ${unknown.join(', ')}. There are: ${[...BENCHES.keys()].join(', ')}`,
+    );
+    process.exitCode = 2;
+  } else {
+    await runAll(wanted);
+  }
+}
