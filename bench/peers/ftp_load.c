@@ -27,6 +27,8 @@ static long each;
 static atomic_long next_file;
 static const char *folder;
 static pthread_barrier_t start;
+static double began;
+static atomic_int has_begun;
 
 static double now(void) {
   struct timespec t;
@@ -144,12 +146,18 @@ static void sends(struct session *s, const char *path, long bytes) {
   if (reply(s) / 100 != 2) fail("STOR", s->line);
 }
 
+/* Has all begin together. The first to go on takes the time: another may get its turn when much has been done already. */
+static void begin(void) {
+  pthread_barrier_wait(&start);
+  if (!atomic_exchange(&has_begun, 1)) began = now();
+}
+
 static void *files(void *unused) {
   struct session s;
   char path[512];
   log_in(&s);
   ask(&s, "TYPE", "I", 2);
-  pthread_barrier_wait(&start);
+  begin();
   for (;;) {
     long number = atomic_fetch_add(&next_file, 1);
     if (number >= each) break;
@@ -161,7 +169,7 @@ static void *files(void *unused) {
 }
 
 static void *logs_in(void *session) {
-  pthread_barrier_wait(&start);
+  begin();
   log_in(session);
   return 0;
 }
@@ -177,7 +185,7 @@ int main(int argc, char **argv) {
     ask(&s, "TYPE", "I", 2);
     double took = 0;
     for (long n = 0; n < times; n++) {
-      double began = now();
+      began = now();
       if (mode[0] == 'r') bytes += bring(&s, argv[3]);
       else {
         sends(&s, argv[3], atol(argv[5]) << 20);
@@ -214,11 +222,11 @@ int main(int argc, char **argv) {
   /* Of logins, the first rounds are for warming up: a server in JavaScript compiles what is called often while it goes on, and a server that is used has done so. */
   int rounds = is_files ? 1 : 60, warm = rounds / 2;
   for (int round = 0; round < rounds; round++) {
+    has_begun = 0;
     for (int n = 0; n < sessions; n++) {
       if (pthread_create(threads + n, &attributes, is_files ? files : logs_in, all + n)) fail("thread", strerror(errno));
     }
-    pthread_barrier_wait(&start);
-    double began = now();
+    begin();
     for (int n = 0; n < sessions; n++) pthread_join(threads[n], 0);
     if (round >= warm) took += now() - began;
     if (!is_files) for (int n = 0; n < sessions; n++) close(all[n].fd);
