@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { giveBackReadBuffer } from '../../src/reactor/index.ts';
-import { takeReadBuffer } from '../../src/reactor/libuv/read-buffers.ts';
+import { takeLargeReadBuffer, takeReadBuffer } from '../../src/reactor/libuv/read-buffers.ts';
 
 describe('giveBackReadBuffer()', () => {
   /** Those that other tests have left. */
@@ -33,6 +33,16 @@ describe('giveBackReadBuffer()', () => {
     giveBackReadBuffer(foreign);
     giveBackReadBuffer(new Uint8Array(65_536));
     for (let n = 0; n < 3; n++) expect(takeReadBuffer().buffer).to.not.equal(foreign.buffer);
+  });
+
+  it('keeps 8 MiB of large ones at most, apart from the others', () => {
+    const many = Array.from({ length: 50 }, takeLargeReadBuffer);
+    for (const buffer of many) giveBackReadBuffer(buffer.subarray(1));
+    const known = new Set(many.map(({ buffer }) => buffer));
+    expect(known.has(takeReadBuffer().buffer)).to.equal(false);
+    const again = Array.from({ length: 50 }, takeLargeReadBuffer);
+    expect(again.filter(({ buffer }) => known.has(buffer))).to.have.length(32);
+    expect(again.every((buffer) => buffer.length === 262_144)).to.equal(true);
   });
 
   it('keeps 4 MiB at most', () => {

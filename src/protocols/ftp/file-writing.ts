@@ -9,11 +9,22 @@ import { entryOf, type Held } from './jail.ts';
 import type { Quota } from './quota.ts';
 import type { FileReceiver, WriteFile } from './shell.ts';
 
-/** Bytes that wait to be written, from which on the producer has to wait, and down to which it goes on. */
-const HIGH = 2_097_152;
-const LOW = 1_048_576;
+/**
+ * Bytes of a file that wait to be written, from which on the producer has to wait: a share of what all files that are being written have together, within these bounds. It goes on when a quarter of
+ * that waits, since each pause costs both sides a change of context.
+ */
+const ALL = 67_108_864;
+const MOST = 4_194_304;
+const LEAST = 1_048_576;
 /** Pieces that the system takes at once; Linux has 1024. */
 const MAX_PIECES = 512;
+
+/** Files that are being written. */
+let writings = 0;
+
+function high(): number {
+  return Math.max(LEAST, Math.min(MOST, ALL / writings));
+}
 
 /** Names of files that are being written: no listing shows them. */
 const unfinished = new Set<string>();
@@ -83,6 +94,7 @@ export class FileWriting implements WriteFile, FileReceiver {
     this.#options = options;
     this.#position = options.start;
     this.#reckoned = options.reckoned;
+    writings += 1;
     if (options.temporary !== null) unfinished.add(options.temporary);
   }
 
@@ -116,13 +128,13 @@ export class FileWriting implements WriteFile, FileReceiver {
     this.#queue.push(bytes);
     this.#queued += bytes.length;
     if (!this.#writing) this.#flush();
-    if (this.#queued >= HIGH && !this.#paused) {
+    if (this.#queued >= high() && !this.#paused) {
       this.#paused = true;
       const producer = this.#producer;
       if (this.#streaming && producer !== null && 'pauseProducing' in producer) {
         producer.pauseProducing();
       }
-    } else if (!this.#streaming && this.#queued < HIGH) this.#producer?.resumeProducing();
+    } else if (!this.#streaming && this.#queued < high()) this.#producer?.resumeProducing();
   }
 
   /** Puts it where it belongs. Fails with why it could not be written, and then nothing has changed. */
@@ -177,7 +189,7 @@ export class FileWriting implements WriteFile, FileReceiver {
       this.#writing = false;
       this.#idle?.();
     }
-    if (this.#paused && this.#queued <= LOW) {
+    if (this.#paused && this.#queued <= high() / 4) {
       this.#paused = false;
       this.#producer?.resumeProducing();
     }
@@ -213,6 +225,7 @@ export class FileWriting implements WriteFile, FileReceiver {
     } catch (error) {
       throw errorOfSystem(error, path);
     } finally {
+      writings -= 1;
       if (temporary !== null) unfinished.delete(temporary);
       done();
       await folder.release();

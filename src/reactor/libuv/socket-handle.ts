@@ -24,7 +24,7 @@ import {
   type SocketOwner,
   sharedBuffer,
 } from './owned-socket.ts';
-import { giveBackReadBuffer, takeReadBuffer } from './read-buffers.ts';
+import { giveBackReadBuffer, takeLargeReadBuffer, takeReadBuffer } from './read-buffers.ts';
 import { systemError } from './system-error.ts';
 import { TLSHandle } from './tls-handle.ts';
 import { writeChunks } from './write-chunks.ts';
@@ -48,6 +48,15 @@ const NOWHERE: SocketName = {};
 /** Sockets that have a buffer of their own though little came last; each may be silent for a long time, so that there must not be many. */
 let lingering = 0;
 const MOST_LINGERING = 64;
+
+/**
+ * Reads in a row that half fill a buffer or more, after which a socket gets a large one. It keeps that while there are not so many more reads that leave most of a large one empty than others;
+ * then it takes the next time so many times more.
+ */
+const TRUST = 8;
+const MOST_TRUST = 16;
+const DOUBT = 8;
+const MOST_TRUST_WANTED = 4096;
 
 /** Where a socket is, as Node reports it. */
 export interface SocketName {
@@ -75,6 +84,10 @@ export class SocketHandle<A extends Address> implements StreamHandle, SocketOwne
   #onBarrier: ((error?: Error | null) => void) | undefined;
   /** Whether it has a buffer of its own though little came last. */
   #lingers = false;
+  /** What speaks for a large buffer, and how much of that it takes to get one. */
+  #trust = 0;
+  #trustWanted = TRUST;
+  #paused = false;
 
   /** @param socket connected */
   constructor(socket: OwnedSocket, method: ReadMethod, host: A, peer: A) {
@@ -87,10 +100,12 @@ export class SocketHandle<A extends Address> implements StreamHandle, SocketOwne
   }
 
   readStart(): void {
+    this.#paused = false;
     this.#socket.resume();
   }
 
   readStop(): void {
+    this.#paused = true;
     this.#socket.pause();
   }
 
@@ -161,29 +176,51 @@ export class SocketHandle<A extends Address> implements StreamHandle, SocketOwne
 
   /**
    * Delivers what came. Little of it is copied out of the shared buffer, which is libuv's again afterwards. A socket that fills half a buffer at once
-   * gets buffers of its own, which are given away as they are; see `read-buffers.ts`. It loses them when little comes twice in a row.
+   * gets buffers of its own, which are given away as they are; see `read-buffers.ts`. Those become large ones when it fills many in a row. It loses them when little comes twice.
    */
   received(n: number, buffer: Buffer): Buffer | undefined {
     const own = buffer !== sharedBuffer();
     if (n >= READ_BUFFER / 2) {
       this.#settle();
       let data: Buffer;
-      if (own) {
+      if (own && n >= buffer.length / 2) {
         data = n === buffer.length ? buffer : buffer.subarray(0, n);
       } else {
         // A full one may come back, and is then warm; of anything less, more would be held than came.
         data = n === READ_BUFFER ? takeReadBuffer() : Buffer.allocUnsafe(n);
         buffer.copy(data, 0, 0, n);
+        if (own) giveBackReadBuffer(buffer);
       }
       this.listener.handleData(data);
-      return takeReadBuffer();
+      return this.#nextBuffer(n, buffer.length);
     }
     const data = Buffer.allocUnsafe(n);
     buffer.copy(data, 0, 0, n);
     this.listener.handleData(data);
-    if (!own || this.#linger()) return undefined;
+    if (!own) return undefined;
+    this.#trust = 0;
+    const lingers = this.#linger();
+    if (lingers && buffer.length === READ_BUFFER) return undefined;
     giveBackReadBuffer(buffer);
-    return sharedBuffer();
+    return lingers ? takeReadBuffer() : sharedBuffer();
+  }
+
+  /** The buffer for what comes after `n` bytes, half a small one's size or more, in one of `size`. */
+  #nextBuffer(n: number, size: number): Buffer {
+    // Whoever pauses wants no more at a time than has to be: a limit to the rate would be a limit in jerks.
+    if (this.#paused) {
+      this.#trust = 0;
+      return takeReadBuffer();
+    }
+    this.#trust += n >= size / 2 ? 1 : -1;
+    if (size === READ_BUFFER) {
+      if (this.#trust < this.#trustWanted) return takeReadBuffer();
+      this.#trust = TRUST;
+    }
+    this.#trust = Math.min(this.#trust, MOST_TRUST);
+    if (this.#trust > 0) return takeLargeReadBuffer();
+    this.#trustWanted = Math.min(this.#trustWanted * DOUBT, MOST_TRUST_WANTED);
+    return takeReadBuffer();
   }
 
   /** Whether the buffer is kept over a small read, which is often the end of something large that another such thing follows. */

@@ -20,6 +20,7 @@ import {
   itIsAShell,
   names,
   read,
+  type Upload,
   upload,
   write,
 } from './shell-contract.ts';
@@ -162,13 +163,33 @@ describe('FTPShell', () => {
 
   it('writes much, and has its producer wait for the disk', async () => {
     const { file, receiver, log } = await upload(shell({ sync: true }), '/big');
-    for (let piece = 0; piece < 48; piece++) receiver.write(Buffer.alloc(65_536, piece));
+    for (let piece = 0; piece < 63; piece++) receiver.write(Buffer.alloc(65_536, piece));
+    expect(log).to.deep.equal([]);
+    receiver.write(Buffer.alloc(65_536, 63));
     expect(log).to.deep.equal(['pause']);
     await file.close();
     expect(log).to.deep.equal(['pause', 'resume']);
     const stored = readFileSync(join(on.root, 'big'));
-    expect(stored).to.have.lengthOf(48 * 65_536);
-    for (let piece = 0; piece < 48; piece++) expect(stored[piece * 65_536 + 7]).to.equal(piece);
+    expect(stored).to.have.lengthOf(64 * 65_536);
+    for (let piece = 0; piece < 64; piece++) expect(stored[piece * 65_536 + 7]).to.equal(piece);
+  });
+
+  it('has many files share what may wait for the disk', async () => {
+    const files = shell();
+    const uploads: Upload[] = [];
+    for (let n = 0; n < 100; n++) uploads.push(await upload(files, `/many-${n}`));
+    for (const { receiver, log } of uploads.slice(0, 2)) {
+      for (let piece = 0; piece < 15; piece++) receiver.write(Buffer.alloc(65_536));
+      expect(log).to.deep.equal([]);
+      receiver.write(Buffer.alloc(65_536));
+      expect(log).to.deep.equal(['pause']);
+    }
+    await Promise.all(uploads.map(({ file }) => file.close()));
+    expect(uploads[1]?.log).to.deep.equal(['pause', 'resume']);
+    const next = await upload(files, '/alone');
+    for (let piece = 0; piece < 63; piece++) next.receiver.write(Buffer.alloc(65_536));
+    expect(next.log).to.deep.equal([]);
+    await next.file.close();
   });
 
   it('asks a pull producer for more until there is no more', async () => {
