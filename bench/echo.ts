@@ -23,7 +23,7 @@ interface Load {
 const LOADS: readonly Load[] = [
   { name: '64 B, 50 connections', connections: 50, size: 64, depth: 1 },
   { name: '64 B, 50 connections, 16 under way', connections: 50, size: 64, depth: 16 },
-  { name: '64 KiB, 10 connections', connections: 10, size: 65_536, depth: 1 },
+  { name: '64 KiB, 50 connections', connections: 50, size: 65_536, depth: 1 },
 ];
 
 interface Contender {

@@ -1,6 +1,6 @@
 /**
  * FTP servers, each in a process of its own on one core, under the same load in C on another; ours and each peer in alternating rounds: `npx tsx bench/ftp.ts`. Files are in
- * memory-backed storage. What needs ftp-srv, Twisted, pyftpdlib or vsftpd is left out, with a word, where that is missing.
+ * memory-backed storage, and a bare loop in C that copies them shows what the kernel leaves to win. What needs ftp-srv, Twisted, pyftpdlib or vsftpd is left out, with a word, where that is missing.
  */
 import { mkdirSync, mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,7 +8,16 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type BenchRow, printRows } from './lib.ts';
 import { hasPackage } from './peer-packages.ts';
-import { compareMemory, compareServers, compile, freePort, has, ours, peer } from './programs.ts';
+import {
+  compareMemory,
+  compareServers,
+  compile,
+  freePort,
+  HEAP,
+  has,
+  ours,
+  peer,
+} from './programs.ts';
 
 const PYTHON = '/usr/bin/python3';
 const MEBIBYTE = 1_048_576;
@@ -83,11 +92,12 @@ export async function run(): Promise<BenchRow[]> {
     for (let n = 0; n < FILES; n += 1) {
       writeFileSync(join(files, 'small', String(n)), piece.subarray(0, 1024));
     }
-    const mine = [...ours('ftp-strand'), files];
+    const mine = [...ours('ftp-strand', HEAP), files];
+    const copy = compile(folder, 'ftp_copy');
     const named = (name: string, ...command: string[]): Contender => ({ name, command });
     const peers = {
       ftpSrv: hasPackage('ftp-srv')
-        ? named('ftp-srv', process.execPath, peer('ftp-srv.mjs'), files)
+        ? named('ftp-srv', process.execPath, HEAP, peer('ftp-srv.mjs'), files)
         : undefined,
       twisted: has('Twisted', PYTHON, '-c', 'import twisted.protocols.ftp')
         ? named('Twisted', PYTHON, peer('twisted_ftp.py'), files)
@@ -96,6 +106,7 @@ export async function run(): Promise<BenchRow[]> {
         ? named('pyftpdlib', PYTHON, peer('pyftpdlib_ftp.py'), files)
         : undefined,
       vsftpd: await vsftpd(files, folder),
+      copy: copy === undefined ? undefined : named('a loop in C', copy, files),
     };
     const rows: BenchRow[] = [];
     const compare = async (
@@ -110,18 +121,23 @@ export async function run(): Promise<BenchRow[]> {
       // Each of its sessions is a process of its own, whose time is not counted.
       rows.push(other.name === 'vsftpd' ? { ...found, note: '' } : found);
     };
-    for (const other of [peers.ftpSrv, peers.twisted, peers.pyftpdlib, peers.vsftpd]) {
+    const { ftpSrv, twisted, pyftpdlib } = peers;
+    for (const other of [ftpSrv, twisted, pyftpdlib, peers.vsftpd, peers.copy]) {
       await compare(other, 'FTP RETR of 1 GiB', 'MiB/s', 'retr', 'large', TIMES);
     }
-    for (const other of [peers.ftpSrv, peers.twisted]) {
+    for (const other of [ftpSrv, twisted, peers.copy]) {
       await compare(other, 'FTP STOR of 1 GiB', 'MiB/s', 'stor', 'sent', TIMES, LARGE);
     }
     const many = `FTP RETR of 1 KiB, ${FILES.toLocaleString('en-US')} files`;
-    await compare(peers.ftpSrv, many, 'files/s', 'files', 'small', FILES, ABREAST);
-    for (const other of [peers.pyftpdlib, peers.ftpSrv]) {
+    await compare(ftpSrv, many, 'files/s', 'files', 'small', FILES, ABREAST);
+    for (const other of [pyftpdlib, ftpSrv]) {
       await compare(other, `FTP, ${LOGINS} logins at once`, 'logins/s', 'login', LOGINS);
     }
-    if (peers.ftpSrv !== undefined) rows.push(await memoryRow(mine, peers.ftpSrv, load));
+    if (ftpSrv !== undefined) {
+      const plain = (command: readonly string[]): string[] =>
+        command.filter((word) => word !== HEAP);
+      rows.push(await memoryRow(plain(mine), { ...ftpSrv, command: plain(ftpSrv.command) }, load));
+    }
     return rows;
   } finally {
     rmSync(folder, { recursive: true });

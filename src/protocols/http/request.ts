@@ -11,11 +11,11 @@ import { RequestAnswer } from './request-answer.ts';
 import { RequestBody } from './request-body.ts';
 import { RequestStateError } from './request-errors.ts';
 import { type BodyFraming, headText } from './request-head.ts';
-import { CONNECTION, CONTENT_LENGTH, headData, type OutputFields } from './request-output.ts';
+import { CONNECTION, CONTENT_LENGTH, headData, OutputFields } from './request-output.ts';
 import { renderResource } from './request-render.ts';
 import type { IResource } from './resource.ts';
 import type { Session } from './session.ts';
-import { isBodiless } from './status.ts';
+import { checkCode, isBodiless, phraseOf } from './status.ts';
 
 const TEXT_TYPE = 'text/html; charset=utf-8';
 
@@ -104,6 +104,41 @@ export class Request<C = Buffer> extends RequestAnswer<C> {
     this.#filtering = this.bodyFilter.begin(this as unknown as Request, length); // filters do not look at `content`
     if (!this.#filtering) this.bodyFilter = null;
     return this.#filtering;
+  }
+
+  /**
+   * Sends a response of status 1xx ahead of the answer (RFC 9110 section 15.2): 103 with `Link` fields has browsers fetch what they will need (RFC 8297), 102 says that it takes
+   * its time. Left out for clients of HTTP/1.0, which know no such thing. 100 is sent without this, when the body is read, and 101 by `upgradeTo`.
+   * @param headers names with their values, of which there may be several
+   * @throws {RangeError} for a code other than 102 to 199
+   * @throws {TypeError} for a code that is no whole number, a field that could not go out, and fields that say how a body is delimited
+   * @throws {RequestStateError} when the answer has begun
+   */
+  writeInformation(
+    code: number,
+    headers: Iterable<readonly [name: string, values: readonly string[]]> = [],
+  ): void {
+    checkCode(code);
+    if (code < 102 || code > 199) {
+      throw new RangeError(
+        `The code of a response ahead of the answer must be 102 to 199: got ${code}`,
+      );
+    }
+    const fields = OutputFields.from(headers);
+    if ((fields.present & CONTENT_LENGTH) !== 0) {
+      throw new TypeError(
+        'A response ahead of the answer has no body: Content-Length is not for it',
+      );
+    }
+    if (this.startedWriting || this.finished) {
+      throw new RequestStateError(
+        `Cannot send ${code} ahead of the answer to ${this.method} ${this.uri}: it has begun`,
+      );
+    }
+    if (this.lost !== undefined || this.head.versionMinor === 0) return;
+    this.channel.send(
+      headData(`HTTP/1.1 ${code} ${phraseOf(code)}\r\n${fields.lines(false, false)}\r\n`),
+    );
   }
 
   /** `write` past the filter. @internal */

@@ -10,6 +10,7 @@ import {
 } from '../../../src/protocols/http/index.ts';
 import { IPv4Address, setLogObserver } from '../../../src/reactor/index.ts';
 import { answersIn, Connection, get, leaf, NOW, type Parsed, post } from './serving-memory.ts';
+import { turns } from './turns.ts';
 
 type Render = Parameters<typeof leaf>[0];
 
@@ -810,5 +811,101 @@ describe('What is rendered', () => {
     setUnhandledFailureHandler(before);
     expect(errors).to.have.length(1);
     expect(connection.said()).to.equal('');
+  });
+});
+
+describe('Request.writeInformation()', () => {
+  /** All that is said to a request whose answer is 'ok' behind what `act` does. */
+  function saidTo(text: string, act: (request: Request) => void): string {
+    const connection = new Connection(
+      leaf((request) => {
+        act(request);
+        return 'ok';
+      }),
+    );
+    return connection.receive(text).said();
+  }
+
+  const LINKS = [['link', ['</a.css>; rel=preload', '</b.js>; rel=preload']]] as const;
+
+  it('sends responses ahead of the answer, which knows nothing of their fields', () => {
+    const said = saidTo(get('/'), (request) => {
+      request.writeInformation(102);
+      request.writeInformation(103, LINKS);
+    });
+    expect(said).to.match(
+      /^HTTP\/1\.1 102 Processing\r\n\r\nHTTP\/1\.1 103 Early Hints\r\nLink: <\/a\.css>; rel=preload\r\nLink: <\/b\.js>; rel=preload\r\n\r\nHTTP\/1\.1 200 OK\r\n(?!.*Link).*\r\n\r\nok$/s,
+    );
+  });
+
+  it('sends them at once, and in turn with what else the connection answers', async () => {
+    const requests: Request[] = [];
+    const connection = new Connection(
+      leaf((request) => {
+        requests.push(request);
+        request.writeInformation(103);
+        return NOT_DONE_YET;
+      }),
+    );
+    connection.receive(get('/1') + get('/2'));
+    expect(connection.said()).to.equal('HTTP/1.1 103 Early Hints\r\n\r\n');
+    requests[0]?.finish();
+    await turns(2);
+    expect(connection.said()).to.match(/\r\n\r\nHTTP\/1\.1 103 Early Hints\r\n\r\n$/);
+    expect(requests).to.have.length(2);
+  });
+
+  it('has names of its own for codes that nobody registered', () => {
+    const said = saidTo(get('/'), (request) => request.writeInformation(199, [['x', ['é']]]));
+    expect(said).to.match(/^HTTP\/1\.1 199 Unknown Status\r\nX: \xe9\r\n\r\nHTTP\/1\.1 200 OK/);
+  });
+
+  it('sends nothing to clients of HTTP/1.0', () => {
+    const said = saidTo('GET / HTTP/1.0\r\n\r\n', (request) =>
+      request.writeInformation(103, LINKS),
+    );
+    expect(said).to.match(/^HTTP\/1\.[01] 200 OK\r\n/);
+  });
+
+  it('sends nothing to clients that are gone', () => {
+    let kept: Request | undefined;
+    const connection = new Connection(
+      leaf((request) => {
+        kept = request;
+        return NOT_DONE_YET;
+      }),
+    );
+    connection.receive(get('/')).lose();
+    kept?.writeInformation(103, LINKS);
+    expect(connection.said()).to.equal('');
+  });
+
+  it('refuses what is no such response, and sends nothing of it', () => {
+    const bad: [RegExp, unknown, ...unknown[]][] = [
+      [/102 to 199: got 100/, 100],
+      [/102 to 199: got 101/, 101],
+      [/102 to 199: got 200/, 200],
+      [/three digits/, 99],
+      [/whole number/, 102.5],
+      [/whole number/, '103'],
+      [/Content-Length is not for it/, 103, [['content-length', ['0']]]],
+      [/Transfer-Encoding/, 103, [['transfer-encoding', ['chunked']]]],
+      [/must be a token/, 103, [['a b', ['x']]]],
+      [/control characters/, 103, [['a', ['x\r\nSet-Cookie: a=b']]]],
+    ];
+    for (const [message, ...args] of bad) {
+      const said = saidTo(get('/'), (request) => {
+        expect(() => Reflect.apply(request.writeInformation, request, args)).to.throw(message);
+      });
+      expect(said).to.match(/^HTTP\/1\.1 200 OK/);
+    }
+  });
+
+  it('refuses what comes too late', () => {
+    const said = saidTo(get('/'), (request) => {
+      request.write('1');
+      expect(() => request.writeInformation(103)).to.throw('it has begun');
+    });
+    expect(said).to.not.contain('103');
   });
 });

@@ -19,6 +19,7 @@ import {
   UNKNOWN_LENGTH,
 } from '../client/index.ts';
 import { Headers } from '../headers.ts';
+import type { ResponseHead } from '../heads.ts';
 import { renderErrorPage } from '../pages.ts';
 import type { Request } from '../request.ts';
 import type { BodyReceiver, RequestBody } from '../request-body.ts';
@@ -160,13 +161,30 @@ export class Passage implements BodyReceiver, PushProducer {
       host: backend.authority,
       headers: Headers.fromRaw({ rawHeaders: fields }),
       body: this.#body,
-      options: { expectContinue: request.head.expectContinue },
+      options: {
+        expectContinue: request.head.expectContinue,
+        onInformation: (head) => this.#passInformation(head),
+      },
     });
     this.#asking = asking;
     asking.addCallbacks(
       (response) => this.#came(response),
       (failure: Failure) => this.#failed(failure),
     );
+  }
+
+  /** What comes ahead of the answer goes on, but for 100, of which each side has its own (RFC 9110 section 15.2). */
+  #passInformation({ status, rawHeaders }: ResponseHead): void {
+    if (this.#over || status === 100) return;
+    const fields: [string, [string]][] = [];
+    passResponseFields(rawHeaders, (name, value, lower) => {
+      if (lower !== 'content-length') fields.push([name, [value]]);
+    });
+    try {
+      this.#request.writeInformation(status, fields);
+    } catch {
+      // This server has answered by itself meanwhile; or it is a field that nobody may be sent. The answer is as good without.
+    }
   }
 
   // ------------------------------------------------------------------------------- when there is no answer
