@@ -184,14 +184,16 @@ int main(int argc, char **argv) {
     log_in(&s);
     ask(&s, "TYPE", "I", 2);
     double took = 0;
-    for (long n = 0; n < times; n++) {
+    /* Once more before that counts: a hypervisor may have to find the memory first that the file is kept in, which is then used again. */
+    for (long n = -1; n < times; n++) {
       began = now();
       if (mode[0] == 'r') bytes += bring(&s, argv[3]);
       else {
         sends(&s, argv[3], atol(argv[5]) << 20);
         bytes += atol(argv[5]) << 20;
       }
-      took += now() - began;
+      if (n < 0) bytes = 0;
+      else took += now() - began;
       /* The clock stands still meanwhile. */
       if (mode[0] == 's') ask(&s, "DELE", argv[3], 2);
     }
