@@ -168,6 +168,13 @@ describe('A socket is read into', () => {
       one.handle.closed();
     });
 
+    it('again, when what came was copied out of it', () => {
+      const one = trusted();
+      const { buffer } = one;
+      expect(one.read(40_000).buffer.buffer).to.equal(buffer.buffer);
+      one.handle.closed();
+    });
+
     it('that was given back', () => {
       const one = trusted().read(LARGE_READ_BUFFER, 1);
       const data = one.got.at(-1);
