@@ -189,9 +189,10 @@ export class SocketHandle<A extends Address> implements StreamHandle, SocketOwne
         // A full one may come back, and is then warm; of anything less, more would be held than came.
         data = n === READ_BUFFER ? takeReadBuffer() : Buffer.allocUnsafe(n);
         buffer.copy(data, 0, 0, n);
-        if (own) giveBackReadBuffer(buffer);
       }
       this.listener.handleData(data);
+      // What was copied out of may be read into again.
+      if (own && data.buffer !== buffer.buffer) giveBackReadBuffer(buffer);
       return this.#nextBuffer(n, buffer.length);
     }
     const data = Buffer.allocUnsafe(n);
